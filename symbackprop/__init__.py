@@ -1,0 +1,1 @@
+"""symbackprop derives backpropagation: a network in; a derivation, gradient code and a proof out."""

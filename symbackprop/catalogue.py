@@ -1,0 +1,67 @@
+"""The forward formulas that ship with the package, as text: activations and costs, and nothing derived.
+
+A line here is all there is to an activation or a cost; whatever goes backward is worked out from it.
+The texts are in the grammar of :mod:`symbackprop.formula`. This module imports no SymPy, so that
+listing the names stays quick.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One forward formula and a line that says what it is."""
+
+    formula: str
+    description: str
+
+
+ACTIVATIONS: dict[str, Entry] = {
+    "linear": Entry("z", "the identity"),
+    "sigmoid": Entry("1/(1+exp(-z))", "the logistic function, with outputs between 0 and 1"),
+    "tanh": Entry("(exp(z)-exp(-z))/(exp(z)+exp(-z))", "hyperbolic tangent, with outputs between -1 and 1"),
+    "relu": Entry("max(z, 0)", "rectified linear unit"),
+    "leaky_relu": Entry("where(z > 0, z, 0.01*z)", "rectified linear unit with slope 0.01 below 0"),
+    "elu": Entry("where(z > 0, z, exp(z) - 1)", "exponential linear unit, alpha = 1"),
+    "selu": Entry(
+        "1.0507009873554805*where(z > 0, z, 1.6732632423543772*(exp(z) - 1))",
+        "scaled exponential linear unit, which keeps mean 0 and variance 1",
+    ),
+    "softplus": Entry("log(1+exp(z))", "a smooth relu"),
+    "softsign": Entry("z/(1+abs(z))", "between -1 and 1, with slow tails"),
+    "arctan": Entry("arctan(z)", "inverse tangent, with outputs between -pi/2 and pi/2"),
+    "gelu": Entry("z*(1 + erf(z/sqrt(2)))/2", "Gaussian error linear unit, exact, with erf"),
+    "gelu_tanh": Entry(
+        "z*(1 + tanh(sqrt(2/pi)*(z + 0.044715*z**3)))/2",
+        "Gaussian error linear unit, the approximation with tanh",
+    ),
+    "silu": Entry("z/(1+exp(-z))", "sigmoid linear unit, also called swish"),
+    "mish": Entry("z*tanh(log(1+exp(z)))", "z times the tanh of softplus"),
+    "hard_sigmoid": Entry(
+        "where(z < -2.5, 0, where(z > 2.5, 1, 0.2*z + 0.5))",
+        "0.2 z + 0.5 clipped to 0..1, as in ONNX and Keras 2 (PyTorch has slope 1/6)",
+    ),
+    "exp": Entry("exp(z)", "the exponential function, with positive outputs"),
+    "gaussian": Entry("exp(-z**2)", "a bell with its top, 1, at 0"),
+    "softmax": Entry(
+        "exp(z[j])/sum(exp(z[i]), i)", "couples the units of a layer: positive outputs that add up to 1"
+    ),
+    "log_softmax": Entry("z[j] - log(sum(exp(z[i]), i))", "the logarithm of softmax"),
+}
+"""Activations by name, each of the pre-activation ``z``; a coupled one has ``z[j]`` for its own unit."""
+
+COSTS: dict[str, Entry] = {
+    "squared_error": Entry("(a-y)**2", "the square of the error; take scale = 1/2 for the usual half"),
+    "absolute_error": Entry("abs(a-y)", "the absolute value of the error"),
+    "huber": Entry(
+        "where(abs(a-y) <= 1, (a-y)**2/2, abs(a-y) - 1/2)",
+        "half the squared error up to an error of 1, linear beyond",
+    ),
+    "binary_cross_entropy": Entry(
+        "-(y*log(a) + (1-y)*log(1-a))", "for outputs between 0 and 1, each a probability of its own"
+    ),
+    "cross_entropy": Entry("-y*log(a)", "for outputs that are the probabilities of classes, as of softmax"),
+    "hinge": Entry("max(0, 1 - y*a)", "for targets -1 and 1 and outputs on either side of 0"),
+}
+"""Costs by name, each of one output ``a`` and its target ``y``."""

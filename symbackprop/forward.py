@@ -1,0 +1,237 @@
+"""From a network to its forward program: layers, activations and cost become equations.
+
+This is the one place that knows what a dense layer is, and all it knows is the forward formula.
+Sizes are always symbols here (``n_0``, ``n_1``, …), so the algebra never depends on a width; what
+the spec calls them, numbers or symbols, is kept beside the program for the printers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import sympy as sp
+
+from symbackprop.equations import Equation, Fact, Program, Quantity, Role
+from symbackprop.functions import scalar_function
+from symbackprop.indices import fresh_index, index_symbol, size_symbol
+from symbackprop.network import WIDTH, Activation, Layer, Network, argument, index, vector_argument
+
+EXAMPLES = size_symbol("N")
+"""The number of examples of a batch."""
+
+J, K = index_symbol("j"), index_symbol("k")
+EXAMPLE = index_symbol("n")
+"""The index that counts examples; no other index has its name."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The forward program of one example, the total cost over a batch, and the sizes as the spec has them.
+
+    ``program`` ends in the cost of one example; ``total`` defines the cost C of a batch in terms of
+    the costs of its examples and the penalty. ``sizes`` maps the symbols of the program to numbers
+    or to the spec's own symbols.
+    """
+
+    network: Network
+    program: Program
+    total: Program
+    sizes: tuple[tuple[sp.Symbol, sp.Expr], ...]
+    facts: tuple[Fact, ...]
+
+    @cached_property
+    def cost(self) -> Quantity:
+        """The cost of one example."""
+        return self.program.outputs[0]
+
+    @property
+    def symbolic_depth(self) -> bool:
+        """Whether the network has a symbol for its number of layers."""
+        return self.network.depth is not None
+
+    def with_sizes(self, expr: sp.Expr) -> sp.Expr:
+        """An expression with the sizes as the spec has them."""
+        return expr.xreplace(dict(self.sizes))
+
+
+def forward_model(network: Network) -> Model:
+    """The forward program of a network.
+
+    >>> from symbackprop.spec import from_widths
+    >>> for equation in forward_model(from_widths("2-1")).program:
+    ...     print(equation)
+    z1[j] = b1[j] + Sum(W1[j, k]*x[k], (k, 1, n_0))
+    a1[j] = sigma(z1[j])
+    C_x = Sum((a1[j] - y[j])**2, (j, 1, n_1))
+    """
+    builder = _SymbolicDepth(network) if network.depth else _Builder(network)
+    return builder.model()
+
+
+def quantity(letter: str, role: Role, layer: sp.Expr, *dims: sp.Expr) -> Quantity:
+    """A quantity of a layer, named after its letter and layer: ``W1``, ``z[l+1]``."""
+    layer = sp.sympify(layer)
+    suffix = str(layer) if layer.is_Integer else f"[{str(layer).replace(' ', '')}]"
+    return Quantity(f"{letter}{suffix}", letter, role, layer, dims)
+
+
+class _Builder:
+    """Writes the equations of a network with numbered layers."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.last: sp.Expr = sp.Integer(len(network.layers))
+        self.functions = _function_letters(network)
+
+    def model(self) -> Model:
+        outputs = self.size(self.last)
+        targets = Quantity("y", "y", Role.TARGET, None, (outputs,))
+        inputs = Quantity("x", "x", Role.INPUT, sp.Integer(0), (self.size(sp.Integer(0)),))
+        equations = (*self.layers(inputs), self.example_cost(targets))
+        parameters = tuple(_parameters(equations, self))
+        program = Program((inputs, targets), parameters, equations, (equations[-1].quantity,))
+        return Model(self.network, program, self.total(program), self.sizes(), self.facts(targets))
+
+    def size(self, layer: sp.Expr) -> sp.Symbol:
+        return size_symbol(f"n_{str(layer).replace(' ', '')}")
+
+    def sizes(self) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
+        declared = (self.network.input_size, *(layer.size for layer in self.network.layers))
+        return tuple((self.size(sp.Integer(l)), _declared_size(size)) for l, size in enumerate(declared))
+
+    def layers(self, inputs: Quantity) -> Iterator[Equation]:
+        before = inputs
+        for number, layer in enumerate(self.network.layers, 1):
+            pre_activation, activation = self.layer(layer, sp.Integer(number), before)
+            yield pre_activation
+            yield activation
+            before = activation.quantity
+
+    def layer(self, layer: Layer, number: sp.Expr, before: Quantity) -> tuple[Equation, Equation]:
+        """z_j = sum_k w_jk a_k + b_j and a_j = f(z_j)."""
+        return self.dense(layer, number, before), self.activation(layer, number)
+
+    def dense(self, layer: Layer, number: sp.Expr, before: Quantity) -> Equation:
+        inner, outer = before.dims[0], self.size(number)
+        weight = quantity("W", Role.WEIGHT, number, outer, inner)
+        z = quantity("z", Role.PRE_ACTIVATION, number, outer)
+        rhs = sp.Sum(weight[J, K] * before[K], (K, 1, inner))
+        if layer.bias:
+            rhs = rhs + quantity("b", Role.BIAS, number, outer)[J]
+        return Equation(z, (J,), rhs, f"z-{_slug(number)}")
+
+    def activation(self, layer: Layer, number: sp.Expr) -> Equation:
+        outer = self.size(number)
+        z = quantity("z", Role.PRE_ACTIVATION, number, outer)
+        a = quantity("a", Role.ACTIVATION, number, outer)
+        return Equation(a, (J,), self.applied(layer.activation, z), f"a-{_slug(number)}")
+
+    def applied(self, activation: Activation, z: Quantity) -> sp.Expr:
+        """The activation at entry j of a pre-activation."""
+        formula = activation.formula
+        if formula is not None and formula.coupled:
+            return _instantiate_coupled(formula.expr, z)
+        if formula is not None and formula.expr == argument("z"):
+            return z[J]
+        letter = self.functions[activation.name]
+        return scalar_function(letter, None if formula is None else formula.expr)(z[J])
+
+    def example_cost(self, targets: Quantity) -> Equation:
+        cost, outputs = self.network.cost, targets.dims[0]
+        a = quantity("a", Role.ACTIVATION, self.last, outputs)
+        one = cost.formula.expr.xreplace({argument("a"): a[J], argument("y"): targets[J]})
+        factor = cost.scale / outputs if cost.outputs == "mean" else cost.scale
+        example_cost = Quantity("C_x", "C", Role.EXAMPLE_COST, None, ())
+        return Equation(example_cost, (), factor * sp.Sum(one, (J, 1, outputs)), "cost")
+
+    def total(self, program: Program) -> Program:
+        """C = 1/N sum_n C_n + R with the penalty R, in the costs of the examples and the weights."""
+        cost = Quantity("C", "C", Role.COST, None, ())
+        penalty = Quantity("R", "R", Role.PENALTY, None, ())
+        each = Quantity("C_x", "C", Role.EXAMPLE_COST, None, (EXAMPLES,))
+        rhs = sp.Sum(each[EXAMPLE], (EXAMPLE, 1, EXAMPLES))
+        rhs = rhs / EXAMPLES if self.network.cost.examples == "mean" else rhs
+        if self.network.penalty is None:
+            equations: tuple[Equation, ...] = (Equation(cost, (), rhs, "total-cost"),)
+        else:
+            squares = self.network.penalty * sp.Add(*map(_squares, _weights(program)))
+            equations = (
+                Equation(penalty, (), squares, "penalty"),
+                Equation(cost, (), rhs + penalty.symbol, "total-cost"),
+            )
+        return Program((each,), program.parameters, equations, (cost,))
+
+    def facts(self, targets: Quantity) -> tuple[Fact, ...]:
+        if "targets_sum_to_one" not in self.network.facts:
+            return ()
+        left = sp.Sum(targets[J], (J, 1, targets.dims[0]))
+        return (Fact("targets_sum_to_one", left, sp.S.One),)
+
+
+class _SymbolicDepth(_Builder):
+    """Writes the equations of a network with L layers: any hidden layer l, its successor, and layer L."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.last = index_symbol(str(network.depth))
+        self.general = index_symbol("l" if str(network.depth) != "l" else "h")
+
+    def sizes(self) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
+        return ()
+
+    def layers(self, inputs: Quantity) -> Iterator[Equation]:
+        hidden, output = self.network.layers
+        for layer, number in ((hidden, self.general), (hidden, self.general + 1), (output, self.last)):
+            before = quantity("a", Role.ACTIVATION, number - 1, self.size(number - 1))
+            pre_activation, activation = self.layer(layer, number, before)
+            yield pre_activation
+            if number != self.general + 1:
+                yield activation
+
+
+def _parameters(equations: tuple[Equation, ...], builder: _Builder) -> Iterator[Quantity]:
+    """Weights and biases in the order of the layers."""
+    for equation in equations:
+        if equation.quantity.role is Role.PRE_ACTIVATION:
+            number, outer = equation.quantity.layer, equation.quantity.dims[0]
+            names = {str(base.label) for base in equation.rhs.atoms(sp.IndexedBase)}
+            inner = builder.size(number - 1)
+            weight = quantity("W", Role.WEIGHT, number, outer, inner)
+            bias = quantity("b", Role.BIAS, number, outer)
+            yield weight
+            if bias.name in names:
+                yield bias
+
+
+def _weights(program: Program) -> list[Quantity]:
+    return [parameter for parameter in program.parameters if parameter.role is Role.WEIGHT]
+
+
+def _squares(weight: Quantity) -> sp.Expr:
+    rows, columns = weight.dims
+    return sp.Sum(sp.Sum(weight[J, K] ** 2, (K, 1, columns)), (J, 1, rows))
+
+
+def _instantiate_coupled(expr: sp.Expr, z: Quantity) -> sp.Expr:
+    """A coupled formula for the entries of ``z``: its vector argument, width and free index j."""
+    letters = {index("j"): J, WIDTH: z.dims[0], vector_argument("z"): z.symbol}
+    bound = {limits[0] for node in expr.atoms(sp.Sum) for limits in node.limits}
+    for symbol in sorted(bound, key=str):
+        letters[symbol] = fresh_index(*letters.values())
+    return expr.xreplace(letters)
+
+
+def _function_letters(network: Network) -> dict[str, str]:
+    """The name of each activation's function in expressions; the sigmoid is called sigma."""
+    names = {layer.activation.name for layer in network.layers}
+    return {name: "sigma" if name == "sigmoid" else name for name in names}
+
+
+def _declared_size(size: int | str) -> sp.Expr:
+    return sp.Integer(size) if isinstance(size, int) else size_symbol(size)
+
+
+def _slug(number: sp.Expr) -> str:
+    return str(number).replace(" ", "").replace("+", "plus").replace("-", "minus")

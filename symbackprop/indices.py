@@ -1,0 +1,119 @@
+"""Index letters: fresh ones, bound ones, and a normal form in which their names don't matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import sympy as sp
+
+LETTERS = ("j", "k", "i", "m", "p", "q", "r", "s", "t", "u", "v")
+"""The letters that indices take, in the order of preference."""
+
+
+def index_symbol(name: str) -> sp.Symbol:
+    """An index that counts from 1: a positive whole number."""
+    return sp.Symbol(name, integer=True, positive=True)
+
+
+def size_symbol(name: str) -> sp.Symbol:
+    """A size: a positive whole number."""
+    return sp.Symbol(name, integer=True, positive=True)
+
+
+def letters() -> Iterator[sp.Symbol]:
+    """Index symbols without end: the letters, then the letters with a number."""
+    round_ = 0
+    while True:
+        for letter in LETTERS:
+            yield index_symbol(letter if not round_ else f"{letter}_{round_}")
+        round_ += 1
+
+
+def fresh_index(*avoid: sp.Basic) -> sp.Symbol:
+    """The first letter that occurs in none of the expressions.
+
+    >>> j, k = index_symbol("j"), index_symbol("k")
+    >>> fresh_index(j * k)
+    i
+    """
+    used = set().union(*(expr.atoms(sp.Symbol) for expr in avoid)) if avoid else set()
+    return next(letter for letter in letters() if letter not in used)
+
+
+def split_product(expr: sp.Expr) -> tuple[sp.Expr, ...]:
+    """The factors of a product, or the expression alone."""
+    return tuple(sp.Mul.make_args(expr))
+
+
+def rename_bound(expr: sp.Expr, taken: frozenset[sp.Symbol] = frozenset()) -> sp.Expr:
+    """Give every sum the first letter that is free around it: equal sums become equal expressions.
+
+    >>> x = sp.IndexedBase("x", real=True)
+    >>> j, k, m, n = sp.symbols("j k m n", integer=True, positive=True)
+    >>> rename_bound(x[j] * sp.Sum(x[m], (m, 1, n)))
+    Sum(x[k], (k, 1, n))*x[j]
+    """
+    return _rename(expr, taken | free_indices(expr))
+
+
+def free_indices(expr: sp.Expr) -> frozenset[sp.Symbol]:
+    """The whole-number symbols that are free in an expression: its indices (and its sizes)."""
+    return frozenset(s for s in expr.free_symbols if isinstance(s, sp.Symbol) and s.is_integer)
+
+
+def _rename(expr: sp.Expr, taken: frozenset[sp.Symbol]) -> sp.Expr:
+    if not expr.has(sp.Sum):
+        return expr
+    if isinstance(expr, sp.Sum):
+        bound, lower, upper = expr.limits[0]
+        letter = next(letter for letter in letters() if letter not in taken)
+        body = expr.function if letter == bound else _swap(expr.function, bound, letter)
+        return sp.Sum(_rename(body, taken | {letter}), (letter, lower, upper))
+    return expr.func(*(_rename(arg, taken) for arg in expr.args))
+
+
+def _swap(body: sp.Expr, bound: sp.Symbol, letter: sp.Symbol) -> sp.Expr:
+    """Rename ``bound``; an inner sum that uses the new letter takes the old one instead."""
+    return body.xreplace({bound: letter, letter: bound})
+
+
+def put_in(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
+    """Replace, with the bound letters of what is put in kept apart from those around it."""
+    taken = frozenset(s for s in expr.atoms(sp.Symbol) if s.is_integer)
+    return expr.xreplace({old: rename_bound(new, taken) for old, new in replacements.items()})
+
+
+def at_indices(
+    expr: sp.Expr, old: Sequence[sp.Symbol], new: Sequence[sp.Expr]
+) -> sp.Expr:
+    """The same expression at other indices; sums inside keep their letters apart from the new ones.
+
+    >>> j, k, n = index_symbol("j"), index_symbol("k"), size_symbol("n")
+    >>> W = sp.IndexedBase("W", real=True)
+    >>> at_indices(sp.Sum(W[j, k], (k, 1, n)), (j,), (k,))
+    Sum(W[k, j], (j, 1, n))
+    """
+    taken = frozenset(symbol for index in new for symbol in index.free_symbols)
+    clear = rename_bound(expr, taken) if expr.has(sp.Sum) else expr
+    return clear.xreplace(dict(zip(old, new, strict=True)))
+
+
+def alpha(expr: sp.Expr) -> sp.Expr:
+    """Name every bound index by how deep sums are nested below it, whatever letter it had.
+
+    Two expressions that differ only in the letters of their sums have one alpha form, in any
+    context, so sub-expressions can be compared with ``==``. For comparing only, not for printing.
+    """
+    return _alpha(expr)[0]
+
+
+def _alpha(expr: sp.Expr) -> tuple[sp.Expr, int]:
+    if not expr.has(sp.Sum):
+        return expr, 0
+    if isinstance(expr, sp.Sum):
+        bound, lower, upper = expr.limits[0]
+        body, height = _alpha(expr.function)
+        letter = index_symbol(f"@{height + 1}")
+        return sp.Sum(body.xreplace({bound: letter}), (letter, lower, upper)), height + 1
+    parts = [_alpha(arg) for arg in expr.args]
+    return expr.func(*(part for part, _ in parts)), max(height for _, height in parts)

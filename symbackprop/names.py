@@ -1,0 +1,79 @@
+"""Names that users choose: which ones are legal, which one they may have meant, and how to quote them."""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+import re
+import reprlib
+from collections.abc import Iterable
+
+_SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
+_NUMBERED = re.compile(r"(W|w|b|z|a|x|y|C|delta)_?\d*")
+_LENGTH = 30
+
+RESERVED = frozenset(
+    # indices, and what a derivation calls its own quantities
+    "i j k l p q r s t N pi e "
+    # functions of the grammar
+    "exp log sqrt abs tanh sinh cosh sin cos arctan atan erf max min sign where sum "
+    # names in generated code
+    "np numpy forward cost cost_and_gradients make_gradients parameters PARAMETERS gradients outputs "
+    "batch_size dtype learning_rate self float int len range".split()
+)
+"""Names with a meaning of their own, which no symbol may take."""
+
+
+def why_illegal(name: str) -> str | None:
+    """Say why ``name`` can't be a symbol's name, or nothing if it can.
+
+    >>> why_illegal("n_0")
+    >>> why_illegal("2n")
+    "a symbol's name starts with a letter and has letters, digits and single _ between them"
+    """
+    if not _SYMBOL.fullmatch(name):
+        return "a symbol's name starts with a letter and has letters, digits and single _ between them"
+    if len(name) > _LENGTH:
+        return f"a symbol's name has at most {_LENGTH} characters"
+    if name in RESERVED or _NUMBERED.fullmatch(name) or keyword.iskeyword(name):
+        return f"the name {name} is already taken: choose another, such as n_0, m or alpha"
+    return None
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """End a sentence with the choice nearest to ``name``, or with nothing if none is near.
+
+    >>> did_you_mean("sigmiod", ["sigmoid", "tanh"])
+    '; did you mean sigmoid?'
+    >>> did_you_mean("ReLU", ["relu"])
+    '; did you mean relu?'
+    >>> did_you_mean("qqq", ["relu"])
+    ''
+    """
+    by_folded = {choice.lower().replace("-", "_"): choice for choice in choices}
+    folded = name[:80].lower().replace("-", "_").replace(" ", "_")
+    near = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
+    return f"; did you mean {by_folded[near[0]]}?" if near else ""
+
+
+class _Shortened(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        return f"a number of {x.bit_length()} bits" if x.bit_length() > 120 else repr(x)
+
+
+_SHORT = _Shortened()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
+_SHORT.maxlevel = 3
+
+
+def quoted(value: object) -> str:
+    """What a user typed, on one line of some 60 characters, with control characters escaped.
+
+    >>> quoted("a" * 100)
+    "'aaaaaaaaaaaaaaaaaaaaaaaaaaa...aaaaaaaaaaaaaaaaaaaaaaaaaaaa'"
+    >>> quoted([1, 2.5])
+    '[1, 2.5]'
+    """
+    shown = _SHORT.repr(value)
+    shown = shown if len(shown) <= 64 else f"{shown[:50]}...{shown[-10:]}"
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown)
