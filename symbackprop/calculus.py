@@ -16,7 +16,7 @@ import sympy as sp
 from symbackprop.equations import Bracket
 from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
-from symbackprop.indices import fresh_index
+from symbackprop.indices import fresh_index, outermost
 
 Rule = Callable[[sp.Expr], sp.Expr]
 
@@ -107,14 +107,12 @@ def _(node: sp.Pow, wrt: sp.Expr, visit: Rule) -> sp.Expr:
 
 @_derivative.register
 def _(node: sp.Sum, wrt: sp.Expr, visit: Rule) -> sp.Expr:
-    (bound, lower, upper), body = node.limits[0], node.function
-    if len(node.limits) != 1:
-        raise NoRule(f"a sum over several indices at once, {node}: nest one sum in another")
+    body, bound, upper = outermost(node)
     if wrt.has(bound):
         other = fresh_index(wrt, body)
         body, bound = body.xreplace({bound: other}), other
     inner = visit(body)
-    return sp.Sum(inner, (bound, lower, upper)) if inner != 0 else sp.S.Zero
+    return sp.Sum(inner, (bound, 1, upper)) if inner != 0 else sp.S.Zero
 
 
 @_derivative.register

@@ -39,7 +39,7 @@ ACTIVATIONS: dict[str, Entry] = {
     "silu": Entry("z/(1+exp(-z))", "sigmoid linear unit, also called swish"),
     "mish": Entry("z*tanh(log(1+exp(z)))", "z times the tanh of softplus"),
     "hard_sigmoid": Entry(
-        "where(z < -2.5, 0, where(z > 2.5, 1, 0.2*z + 0.5))",
+        "where(z <= -2.5, 0, where(z < 2.5, 0.2*z + 0.5, 1))",
         "0.2 z + 0.5 clipped to 0..1, as in ONNX and Keras 2 (PyTorch has slope 1/6)",
     ),
     "exp": Entry("exp(z)", "the exponential function, with positive outputs"),

@@ -25,11 +25,11 @@ from symbackprop.equations import (
     Program,
     Quantity,
     Role,
-    Step,
 )
 from symbackprop.errors import NoRule
-from symbackprop.indices import at_indices, fresh_index, letters, put_in, rename_bound
+from symbackprop.indices import at_indices, fresh_index, letters, put_in
 from symbackprop.kinds import Kinds
+from symbackprop.log import Log
 from symbackprop.rules import Context, Rule
 
 DELTA_FORM: tuple[Rule, ...] = (
@@ -128,7 +128,7 @@ def reverse(
                 _differentiate(sweep, equation.quantity, equation.indices)
         for quantity in wrt:
             if quantity.name not in sweep.adjoints:
-                _differentiate(sweep, quantity, _own_indices(quantity))
+                _differentiate(sweep, quantity, own_indices(quantity))
     return tuple(sweep.adjoints.values())
 
 
@@ -142,16 +142,15 @@ def _between(program: Program, wrt: Sequence[Quantity]) -> set[str]:
     reached = {quantity.name for quantity in wrt}
     unused = [q.name for q in wrt if not program.consumers.get(q.name)]
     if unused:
-        raise NoRule(
-            f"{', '.join(unused)} is not used by the program: its gradient would be 0; leave it out"
-        )
+        raise NoRule(f"{', '.join(unused)} is not used by the program: its gradient would be 0; leave it out")
     for equation in program.equations:
-        if any(equation in program.consumers[name] for name in reached & program.consumers.keys()):
+        if equation.names & reached:
             reached.add(equation.quantity.name)
     return reached - {program.outputs[0].name}
 
 
-def _own_indices(quantity: Quantity) -> tuple[sp.Symbol, ...]:
+def own_indices(quantity: Quantity) -> tuple[sp.Symbol, ...]:
+    """Letters for the axes of a quantity: j, k, i, …"""
     return tuple(letter for letter, _ in zip(letters(), quantity.dims, strict=False))
 
 
@@ -161,9 +160,8 @@ def _differentiate(sweep: Reverse, quantity: Quantity, indices: tuple[sp.Symbol,
     if not consumers:
         raise NoRule(f"the cost does not depend on {quantity.name}: its gradient would be 0")
     named = _name(sweep, quantity)
-    own = [e for e in sweep.program.equations if e.quantity.name == quantity.name]
     task = _Task(quantity[indices], dict(zip(indices, quantity.dims, strict=True)), consumers, sweep)
-    derivation = sweep.kinds.derive(task.key(own), task.derive)
+    derivation = sweep.kinds.derive(task.key(), task.derive)
     if named is None and not _worth_inlining(sweep, quantity, derivation):
         named = _adjoint_quantity(sweep, quantity)
     sweep.adjoints[quantity.name] = Adjoint(quantity, indices, named, derivation)
@@ -213,18 +211,17 @@ class _Task:
     def cost(self) -> sp.Expr:
         return self.sweep.cost.symbol
 
-    def key(self, own: list[Equation]) -> tuple[sp.Basic, ...]:
+    def key(self) -> list[sp.Basic]:
         """Everything that the derivation depends on, as expressions."""
         parts: list[sp.Basic] = [self.entry, self.cost, *self.ranges.values()]
         for equation in self.consumers:
             parts += [equation.lhs, *equation.quantity.dims, equation.rhs]
             if equation.quantity != self.sweep.cost:
-                adjoint = self.sweep.adjoints[equation.quantity.name]
-                parts.append(adjoint.at(equation.indices))
-        return tuple(parts)
+                parts.append(self.sweep.adjoints[equation.quantity.name].at(equation.indices))
+        return [*parts, *(fact.left for fact in self.sweep.facts)]
 
     def derive(self) -> Derivation:
-        log = _Log(Partial(self.cost, self.entry))
+        log = Log(Partial(self.cost, self.entry))
         terms = [self.term(equation) for equation in self.consumers]
         log.record("chain_rule", sp.Add(*(term.chain for term in terms)))
         log.record("name_delta", put_in(log.expr, self.named_partials(terms)))
@@ -285,27 +282,6 @@ class _Term:
     indices: tuple[sp.Symbol, ...]
     chain: sp.Expr
     local: dict[sp.Expr, sp.Expr]
-
-
-class _Log:
-    """Records steps; a rewrite that changes nothing but letters is no step."""
-
-    def __init__(self, goal: sp.Expr) -> None:
-        self.goal = self.expr = goal
-        self.steps: list[Step] = []
-
-    def record(self, rule: str, after: sp.Expr, facts: tuple[str, ...] = ()) -> None:
-        after = rename_bound(after)
-        if after == self.expr:
-            return
-        self.steps.append(Step(rule, self.expr, after, facts))
-        self.expr = after
-
-    def apply(self, strategy: tuple[Rule, ...], context: Context) -> None:
-        for rule in strategy:
-            after = rule(self.expr, context)
-            cited = tuple(fact.name for fact in context.facts) if rule is rules.use_facts else ()
-            self.record(rule.__name__, after, cited)
 
 
 __all__ = ["Adjoint", "backward_equations", "reverse"]

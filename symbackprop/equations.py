@@ -143,6 +143,11 @@ class Equation:
         """The entry that is defined."""
         return self.quantity[self.indices]
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of what the right side uses."""
+        return frozenset(names_in(self.rhs))
+
     def at(self, indices: tuple[sp.Expr, ...]) -> sp.Expr:
         """The right side for other indices."""
         return at_indices(self.rhs, self.indices, indices)
@@ -153,7 +158,7 @@ class Equation:
 
 def names_in(expr: sp.Expr) -> set[str]:
     """The names of the quantities that an expression uses (with those of its other symbols)."""
-    return {str(symbol) for symbol in expr.free_symbols if not isinstance(symbol, sp.Indexed)}
+    return {symbol.name for symbol in expr.atoms(sp.Symbol)}
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,7 @@ class Program:
         """For each quantity, by name, the equations whose right side uses it."""
         found: dict[str, list[Equation]] = {name: [] for name in self.quantities}
         for equation in self.equations:
-            for name in names_in(equation.rhs):
+            for name in equation.names:
                 if name in found:
                     found[name].append(equation)
         return {name: tuple(equations) for name, equations in found.items()}

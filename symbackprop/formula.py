@@ -10,8 +10,9 @@ import ast
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, reduce
-from typing import Any, NoReturn
+from functools import cache, reduce
+from math import isfinite
+from typing import Any
 
 import sympy as sp
 
@@ -52,7 +53,14 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., sp.Expr]]] = {
 
 _RELATIONS: dict[type[ast.cmpop], Any] = {ast.Gt: sp.Gt, ast.GtE: sp.Ge, ast.Lt: sp.Lt, ast.LtE: sp.Le}
 
-_HINTS = {"ln": "log", "e": "exp(1)", "maximum": "max", "minimum": "min", "fabs": "abs", "logistic": "sigmoid"}
+_HINTS = {
+    "ln": "log",
+    "e": "exp(1)",
+    "maximum": "max",
+    "minimum": "min",
+    "fabs": "abs",
+    "logistic": "sigmoid",
+}
 
 _REFUSED: dict[type[ast.AST], str] = {
     ast.Attribute: "a dot after a name",
@@ -92,10 +100,10 @@ def parse_formula(
     1/(1 + exp(-z))
     >>> parse_formula("exp(z[j])/sum(exp(z[i]), i)", coupled_argument="z").expr
     exp(z[j])/Sum(exp(z[i]), (i, 1, n))
-    >>> parse_formula("exp(q)")
+    >>> parse_formula("z/0")
     Traceback (most recent call last):
     ...
-    symbackprop.formula_text.FormulaError: 'exp(q)': at column 5: the name q is not known here; known are z, pi
+    symbackprop.formula_text.FormulaError: 'z/0': at column 3: this divides by 0
     """
     line, root = tree(text)
     if coupled_argument is None:
@@ -107,7 +115,9 @@ def parse_formula(
         arguments = (coupled_argument,)
     expr = reader.read(root)
     if not _varies(expr, wanted):
-        raise FormulaError(line, 0, f"the formula must vary with {arguments[0]}: its derivative is 0 everywhere")
+        raise FormulaError(
+            line, 0, f"the formula must vary with {arguments[0]}: its derivative is 0 everywhere"
+        )
     return Formula(line, expr, arguments, coupled_argument is not None)
 
 
@@ -122,6 +132,8 @@ def parse_factor(text: str | int | float, sizes: Collection[str] = ()) -> sp.Exp
     >>> parse_factor(0.5)
     1/2
     """
+    if isinstance(text, float) and not isfinite(text):
+        raise FormulaError(str(text), 0, "a factor is a finite number")
     line, root = tree(repr(text) if isinstance(text, float) else str(text))
     known: dict[str, sp.Expr] = {name: index(name) for name in (*sizes, "N")}
     functions = {name: FUNCTIONS[name] for name in ("exp", "log", "sqrt")}
@@ -133,14 +145,14 @@ def is_coupled(text: str) -> bool:
     return re.search(r"\bz\s*\[", text) is not None
 
 
-@lru_cache(maxsize=None)
+@cache
 def activation_named(name: str) -> Activation:
     """The activation of this name in the catalogue, its formula read."""
     text = ACTIVATIONS[name].formula
     return Activation(name, parse_formula(text, coupled_argument="z" if is_coupled(text) else None))
 
 
-@lru_cache(maxsize=None)
+@cache
 def cost_formula(name: str) -> Formula:
     """The formula, read, of the cost of this name in the catalogue."""
     return parse_formula(COSTS[name].formula, ("a", "y"))
@@ -157,44 +169,53 @@ class _Reader:
     open_names: bool = False
     bound: tuple[str, ...] = ()
 
-    def refuse(self, node: ast.AST, reason: str) -> NoReturn:
-        raise FormulaError(self.text, getattr(node, "col_offset", -1) + 1, reason)
+    def error(self, node: ast.AST, reason: str) -> FormulaError:
+        column = getattr(node, "col_offset", -1) + 1
+        if isinstance(node, ast.Attribute):
+            column = (node.value.end_col_offset or 0) + 1
+        return FormulaError(self.text, column, reason)
 
     def read(self, node: ast.AST) -> sp.Expr:
         """The value of one node, checked: finite, real and of bounded size."""
         reader = _NODES.get(type(node))
         if reader is None:
-            self.refuse(node, f"{_REFUSED.get(type(node), type(node).__name__)} can't stand here: {_ALLOWED}")
+            raise self.error(
+                node, f"{_REFUSED.get(type(node), type(node).__name__)} can't stand here: {_ALLOWED}"
+            )
         try:
             expr = reader(self, node)
         except FormulaError:
             raise
         except ValueError as error:
-            self.refuse(node, str(error))
+            raise self.error(node, str(error)) from None
         except (TypeError, ArithmeticError, NotImplementedError, RecursionError):
-            self.refuse(node, "this has no value among the real numbers")
+            raise self.error(node, "this has no value among the real numbers") from None
         self.check(node, expr)
         return expr
 
     def check(self, node: ast.AST, expr: sp.Expr) -> None:
         if _tree_size(expr) > _TREE_SIZE:
-            self.refuse(node, "the formula gets too long when it is written out: split it up")
+            raise self.error(node, "the formula gets too long when it is written out: split it up")
         if expr.has(sp.I, sp.zoo, sp.nan, sp.oo, -sp.oo):
-            self.refuse(node, "this has no value among the real numbers, as 1/0, log(0) and sqrt(-1) have none")
+            raise self.error(
+                node, "this has no value among the real numbers, as 1/0, log(0) and sqrt(-1) have none"
+            )
         if expr.free_symbols:
             return
         if not expr.is_real:
-            self.refuse(node, "this constant is not a real number")
+            raise self.error(node, "this constant is not a real number")
         if abs(sp.N(expr, 15)) > _LARGEST:
-            self.refuse(node, "this constant is too large: numbers go up to 1e100")
+            raise self.error(node, "this constant is too large: numbers go up to 1e100")
 
     def number(self, node: ast.Constant) -> sp.Expr:
         if isinstance(node.value, (bool, str, bytes, complex)) or node.value in (None, ...):
             kind = {str: "a string", bytes: "a string", complex: "a complex number"}
-            self.refuse(node, f"{kind.get(type(node.value), node.value)} can't stand here: {_ALLOWED}")
+            raise self.error(node, f"{kind.get(type(node.value), node.value)} can't stand here: {_ALLOWED}")
         literal = self.text[node.col_offset : node.end_col_offset]
         if not _NUMBER.fullmatch(literal):
-            self.refuse(node, "a number has at most 40 digits and an exponent of two, such as 0.25 or 1e-3")
+            raise self.error(
+                node, "a number has at most 40 digits and an exponent of two, such as 0.25 or 1e-3"
+            )
         return sp.Rational(literal)
 
     def name(self, node: ast.Name) -> sp.Expr:
@@ -202,14 +223,14 @@ class _Reader:
         if name in self.names:
             return self.names[name]
         if name == self.vector:
-            self.refuse(node, f"{name} has an entry for each unit here: write {name}[j]")
+            raise self.error(node, f"{name} has an entry for each unit here: write {name}[j]")
         if name in self.functions or name == "where":
-            self.refuse(node, f"{name} is a function: write {name}(...)")
+            raise self.error(node, f"{name} is a function: write {name}(...)")
         if self.open_names and name not in ("x", "y", "z", "a"):
             if name != "lambda" and (reason := why_illegal(name)):
-                self.refuse(node, reason)
+                raise self.error(node, reason)
             return sp.Symbol(name, real=True)
-        self.refuse(node, self.unknown(name))
+        raise self.error(node, self.unknown(name))
 
     def unknown(self, name: str) -> str:
         if name in self.bound or (self.vector and name == "j"):
@@ -223,36 +244,43 @@ class _Reader:
             value = self.read(node.operand)
             return -value if isinstance(node.op, ast.USub) else value
         word = "not" if isinstance(node.op, ast.Not) else "~"
-        self.refuse(node, f"{word} can't stand here: {_ALLOWED}")
+        raise self.error(node, f"{word} can't stand here: {_ALLOWED}")
 
     def binary(self, node: ast.BinOp) -> sp.Expr:
         operation = _OPERATIONS.get(type(node.op))
         if operation is None:
-            self.refuse(node, f"the operator {type(node.op).__name__} is not among + - * / **")
+            raise self.error(node, f"the operator {type(node.op).__name__} is not among + - * / **")
         left, right = self.read(node.left), self.read(node.right)
         if isinstance(node.op, ast.Pow):
             self.check_power(node, left, right)
         if isinstance(node.op, ast.Div) and right.is_zero:
-            self.refuse(node.right, "this divides by 0")
+            raise self.error(node.right, "this divides by 0")
         return operation(left, right)
 
     def check_power(self, node: ast.BinOp, base: sp.Expr, exponent: sp.Expr) -> None:
         if exponent.free_symbols:
             if base.free_symbols or not base.is_positive:
-                self.refuse(node, "a power has a constant exponent or a positive constant base")
+                raise self.error(node, "a power has a constant exponent or a positive constant base")
             return
         if not exponent.is_Rational or abs(exponent) > _LARGEST_EXPONENT:
-            self.refuse(node.right, f"an exponent is a number from -{_LARGEST_EXPONENT} to {_LARGEST_EXPONENT}")
+            raise self.error(
+                node.right, f"an exponent is a number from -{_LARGEST_EXPONENT} to {_LARGEST_EXPONENT}"
+            )
         bits = max((max(abs(r.p), r.q).bit_length() for r in base.atoms(sp.Rational)), default=0)
         if bits * abs(exponent) > _BITS:
-            self.refuse(node, "this power has too many digits")
+            raise self.error(node, "this power has too many digits")
+        inner = max((abs(power.exp) for power in base.atoms(sp.Pow) if power.exp.is_Rational), default=1)
+        if inner * abs(exponent) > _LARGEST_EXPONENT:
+            raise self.error(node, f"these powers multiply to more than {_LARGEST_EXPONENT}")
         if base.is_zero and exponent < 0:
-            self.refuse(node, "this divides by 0")
+            raise self.error(node, "this divides by 0")
 
     def call(self, node: ast.Call) -> sp.Expr:
         name = self.function_name(node)
         if node.keywords:
-            self.refuse(node, f"arguments have no names here: {node.keywords[0].arg}= can't stand in a formula")
+            raise self.error(
+                node, f"arguments have no names here: {node.keywords[0].arg}= can't stand in a formula"
+            )
         if name in ("where", "sum") and self.functions is FUNCTIONS:
             return self.where(node) if name == "where" else self.total(node)
         if name in self.functions:
@@ -261,7 +289,7 @@ class _Reader:
             return self.inline(node, name)
         known = ", ".join(self.functions)
         hint = f"; write {_HINTS[name]}" if name in _HINTS else did_you_mean(name, self.callable_names())
-        self.refuse(node, f"the function {name} is not known here{hint or f'; known are {known}'}")
+        raise self.error(node, f"the function {name} is not known here{hint or f'; known are {known}'}")
 
     def callable_names(self) -> list[str]:
         extra = ["where", "sum", *ACTIVATIONS] if self.functions is FUNCTIONS else []
@@ -271,39 +299,45 @@ class _Reader:
         if isinstance(node.func, ast.Attribute):
             self.read(node.func)
         if not isinstance(node.func, ast.Name):
-            self.refuse(node, "a * is missing before this parenthesis: products are written out, as in 2*(z + 1)")
+            raise self.error(
+                node, "a * is missing before this parenthesis: products are written out, as in 2*(z + 1)"
+            )
         name = _spelled(node.func)
         if name in self.names or name == self.vector:
-            self.refuse(node, f"a * is missing after {name}: products are written out, as in z*(z + 1)")
+            raise self.error(node, f"a * is missing after {name}: products are written out, as in z*(z + 1)")
         return name
 
     def apply(self, node: ast.Call, name: str) -> sp.Expr:
         count, function = self.functions[name]
         if len(node.args) != count and (name not in ("max", "min") or len(node.args) < count):
-            self.refuse(node, f"{name} takes {count} argument{'s' * (count > 1)}, and here are {len(node.args)}")
+            raise self.error(
+                node, f"{name} takes {count} argument{'s' * (count > 1)}, and here are {len(node.args)}"
+            )
         values = [self.read(arg) for arg in node.args]
         too_large = name in ("exp", "sinh", "cosh") and not values[0].free_symbols
         if too_large and abs(sp.N(values[0], 15)) > _LARGEST_EXP:
-            self.refuse(node, f"{name} of a constant goes up to {name}({_LARGEST_EXP})")
+            raise self.error(node, f"{name} of a constant goes up to {name}({_LARGEST_EXP})")
         return reduce(function, values) if count > 1 else function(values[0])
 
     def inline(self, node: ast.Call, name: str) -> sp.Expr:
         text = ACTIVATIONS[name].formula
         if is_coupled(text):
-            self.refuse(node, f"{name} couples the units of a layer and can't stand inside a formula")
+            raise self.error(node, f"{name} couples the units of a layer and can't stand inside a formula")
         if len(node.args) != 1:
-            self.refuse(node, f"{name} takes 1 argument, and here are {len(node.args)}")
+            raise self.error(node, f"{name} takes 1 argument, and here are {len(node.args)}")
         line, root = tree(text)
         try:
             return _Reader(line, {"z": self.read(node.args[0]), "pi": sp.pi}).read(root)
         except FormulaError as error:
             if error.text == self.text:
                 raise
-            self.refuse(node, error.reason)
+            raise self.error(node, error.reason) from None
 
     def where(self, node: ast.Call) -> sp.Expr:
         if len(node.args) != 3:
-            self.refuse(node, "where takes 3 arguments: where(condition, a, b) is a if the condition holds, else b")
+            raise self.error(
+                node, "where takes 3 arguments: where(condition, a, b) is a if the condition holds, else b"
+            )
         return self.cases(*node.args)
 
     def ternary(self, node: ast.IfExp) -> sp.Expr:
@@ -311,32 +345,34 @@ class _Reader:
 
     def cases(self, condition: ast.expr, yes: ast.expr, no: ast.expr) -> sp.Expr:
         if not isinstance(condition, ast.Compare) or len(condition.ops) != 1:
-            self.refuse(condition, "a condition is one comparison, such as z > 0; nest where() for more")
+            raise self.error(condition, "a condition is one comparison, such as z > 0; nest where() for more")
         relation = _RELATIONS.get(type(condition.ops[0]))
         if relation is None:
-            self.refuse(condition, "a condition compares with <, <=, > or >=")
+            raise self.error(condition, "a condition compares with <, <=, > or >=")
         left, right = self.read(condition.left), self.read(condition.comparators[0])
         return choose(relation, left, right, self.read(yes), self.read(no))
 
     def entry(self, node: ast.Subscript) -> sp.Expr:
         if not (isinstance(node.value, ast.Name) and node.value.id == self.vector):
-            self.refuse(node, "only z has subscripts, and only in the formula of an activation")
+            raise self.error(node, "only z has subscripts, and only in the formula of an activation")
         if not isinstance(node.slice, ast.Name) or node.slice.id not in ("j", *self.bound):
-            self.refuse(node.slice, f"{self.vector} is written {self.vector}[j], or with the index of a sum around it")
+            raise self.error(
+                node.slice, f"{self.vector} is written {self.vector}[j], or with the index of a sum around it"
+            )
         return vector_argument(node.value.id)[index(node.slice.id)]
 
     def total(self, node: ast.Call) -> sp.Expr:
         if self.vector is None:
-            self.refuse(node, "sum goes over the units of a layer: it needs a formula with z[j]")
+            raise self.error(node, "sum goes over the units of a layer: it needs a formula with z[j]")
         if len(node.args) != 2 or not isinstance(node.args[1], ast.Name):
-            self.refuse(node, "a sum is written with its index, as in sum(exp(z[i]), i)")
+            raise self.error(node, "a sum is written with its index, as in sum(exp(z[i]), i)")
         name = node.args[1].id
         if name not in _SUM_INDICES or name in self.bound:
             allowed = ", ".join(letter for letter in _SUM_INDICES if letter not in self.bound)
-            self.refuse(node.args[1], f"the index of this sum is one of {allowed}")
+            raise self.error(node.args[1], f"the index of this sum is one of {allowed}")
         body = replace(self, bound=(*self.bound, name)).read(node.args[0])
         if index(name) not in body.free_symbols:
-            self.refuse(node, f"what is summed doesn't depend on {name}")
+            raise self.error(node, f"what is summed doesn't depend on {name}")
         return sp.Sum(body, (index(name), 1, WIDTH))
 
 

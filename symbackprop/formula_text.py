@@ -62,7 +62,9 @@ def tree(text: str) -> tuple[str, ast.expr]:
     symbackprop.formula_text.FormulaError: 'z^2': at column 2: a power is written with ** and not with ^
     """
     if len(text) > LENGTH:
-        raise FormulaError(text, 0, f"a formula has at most {LENGTH} characters, and this one has {len(text)}")
+        raise FormulaError(
+            text, 0, f"a formula has at most {LENGTH} characters, and this one has {len(text)}"
+        )
     line = " ".join(text.split(" ")).strip().replace("\n", " ").replace("\t", " ")
     if not line:
         raise FormulaError(text, 0, "the formula is empty")
@@ -78,7 +80,7 @@ def _check_characters(line: str) -> None:
         if char in _INSTEAD:
             raise FormulaError(line, column, _INSTEAD[char])
         if not (char.isascii() and char.isprintable()):
-            raise FormulaError(line, column, f"the character {ascii(char)} can't stand in a formula")
+            raise FormulaError(line, column, f"the character {char!a} can't stand in a formula")
 
 
 def _check_nesting(line: str) -> None:
@@ -90,6 +92,8 @@ def _check_nesting(line: str) -> None:
 
 
 def _parse(line: str) -> ast.expr:
+    if found := re.search(rf"\b{LAMBDA}\b", line):
+        raise FormulaError(line, found.start() + 1, f"the name {LAMBDA} can't stand in a formula")
     renamed = _LAMBDA.sub(LAMBDA, line)
     try:
         with warnings.catch_warnings():

@@ -15,15 +15,13 @@ import sympy as sp
 
 from symbackprop.equations import Equation, Fact, Program, Quantity, Role
 from symbackprop.functions import scalar_function
-from symbackprop.indices import fresh_index, index_symbol, size_symbol
+from symbackprop.indices import EXAMPLE, fresh_index, index_symbol, size_symbol
 from symbackprop.network import WIDTH, Activation, Layer, Network, argument, index, vector_argument
 
 EXAMPLES = size_symbol("N")
 """The number of examples of a batch."""
 
 J, K = index_symbol("j"), index_symbol("k")
-EXAMPLE = index_symbol("n")
-"""The index that counts examples; no other index has its name."""
 
 
 @dataclass(frozen=True)

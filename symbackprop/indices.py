@@ -20,6 +20,10 @@ def size_symbol(name: str) -> sp.Symbol:
     return sp.Symbol(name, integer=True, positive=True)
 
 
+EXAMPLE = index_symbol("n")
+"""The index that counts examples: it is no letter for anything else, and keeps its name."""
+
+
 def letters() -> Iterator[sp.Symbol]:
     """Index symbols without end: the letters, then the letters with a number."""
     round_ = 0
@@ -45,6 +49,18 @@ def split_product(expr: sp.Expr) -> tuple[sp.Expr, ...]:
     return tuple(sp.Mul.make_args(expr))
 
 
+def outermost(total: sp.Sum) -> tuple[sp.Expr, sp.Symbol, sp.Expr]:
+    """The body, the index and the upper bound of the outer sum; SymPy writes nested sums as one node.
+
+    >>> x = sp.IndexedBase("x", real=True)
+    >>> j, k, n, m = sp.symbols("j k n m", integer=True, positive=True)
+    >>> outermost(sp.Sum(sp.Sum(x[j, k], (k, 1, n)), (j, 1, m)))
+    (Sum(x[j, k], (k, 1, n)), j, m)
+    """
+    *inner, (bound, _, upper) = total.limits
+    return (sp.Sum(total.function, *inner) if inner else total.function), bound, upper
+
+
 def rename_bound(expr: sp.Expr, taken: frozenset[sp.Symbol] = frozenset()) -> sp.Expr:
     """Give every sum the first letter that is free around it: equal sums become equal expressions.
 
@@ -65,10 +81,10 @@ def _rename(expr: sp.Expr, taken: frozenset[sp.Symbol]) -> sp.Expr:
     if not expr.has(sp.Sum):
         return expr
     if isinstance(expr, sp.Sum):
-        bound, lower, upper = expr.limits[0]
-        letter = next(letter for letter in letters() if letter not in taken)
-        body = expr.function if letter == bound else _swap(expr.function, bound, letter)
-        return sp.Sum(_rename(body, taken | {letter}), (letter, lower, upper))
+        body, bound, upper = outermost(expr)
+        letter = bound if bound == EXAMPLE else next(x for x in letters() if x not in taken)
+        body = body if letter == bound else _swap(body, bound, letter)
+        return sp.Sum(_rename(body, taken | {letter}), (letter, 1, upper))
     return expr.func(*(_rename(arg, taken) for arg in expr.args))
 
 
@@ -83,9 +99,7 @@ def put_in(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
     return expr.xreplace({old: rename_bound(new, taken) for old, new in replacements.items()})
 
 
-def at_indices(
-    expr: sp.Expr, old: Sequence[sp.Symbol], new: Sequence[sp.Expr]
-) -> sp.Expr:
+def at_indices(expr: sp.Expr, old: Sequence[sp.Symbol], new: Sequence[sp.Expr]) -> sp.Expr:
     """The same expression at other indices; sums inside keep their letters apart from the new ones.
 
     >>> j, k, n = index_symbol("j"), index_symbol("k"), size_symbol("n")
@@ -111,9 +125,9 @@ def _alpha(expr: sp.Expr) -> tuple[sp.Expr, int]:
     if not expr.has(sp.Sum):
         return expr, 0
     if isinstance(expr, sp.Sum):
-        bound, lower, upper = expr.limits[0]
-        body, height = _alpha(expr.function)
+        body, bound, upper = outermost(expr)
+        body, height = _alpha(body)
         letter = index_symbol(f"@{height + 1}")
-        return sp.Sum(body.xreplace({bound: letter}), (letter, lower, upper)), height + 1
+        return sp.Sum(body.xreplace({bound: letter}), (letter, 1, upper)), height + 1
     parts = [_alpha(arg) for arg in expr.args]
     return expr.func(*(part for part, _ in parts)), max(height for _, height in parts)

@@ -2,56 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cached_property
 
 import sympy as sp
 
 from symbackprop.equations import Derivation, Step
 
-Key = tuple[sp.Basic, ...]
+Signature = Hashable
+
+
+class Renamed(Derivation):
+    """A known derivation for other quantities and sizes; written out only if somebody reads it."""
+
+    def __init__(self, like: Derivation, names: Mapping[sp.Basic, sp.Basic]) -> None:
+        object.__setattr__(self, "like", like)
+        object.__setattr__(self, "names", names)
+
+    like: Derivation
+    names: Mapping[sp.Basic, sp.Basic]
+
+    @cached_property
+    def goal(self) -> sp.Expr:  # type: ignore[override]
+        """The goal of the known derivation, renamed."""
+        return self.like.goal.xreplace(self.names)
+
+    @cached_property
+    def result(self) -> sp.Expr:  # type: ignore[override]
+        """The result of the known derivation, renamed."""
+        return self.like.result.xreplace(self.names)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:  # type: ignore[override]
+        """The steps of the known derivation, renamed."""
+        return tuple(
+            Step(step.rule, step.before.xreplace(self.names), step.after.xreplace(self.names), step.facts)
+            for step in self.like.steps
+        )
 
 
 class Kinds:
     """Derivations already made, by the shape of what they started from."""
 
     def __init__(self) -> None:
-        self.known: dict[Key, tuple[tuple[sp.Basic, ...], Derivation]] = {}
+        self.known: dict[Signature, tuple[tuple[sp.Basic, ...], Derivation]] = {}
 
-    def derive(self, key: Key, derive: Callable[[], Derivation]) -> Derivation:
+    def derive(self, key: Sequence[sp.Basic], derive: Callable[[], Derivation]) -> Derivation:
         """The derivation for ``key``: a known one with other names, or else what ``derive`` makes."""
-        names = tuple(dict.fromkeys(name for part in key for name in _names(part)))
-        shape = tuple(part.xreplace(_placeholders(names)) for part in key)
+        shape, names = signature(key)
         if shape in self.known:
-            old, derivation = self.known[shape]
-            return rename(derivation, dict(zip(old, names, strict=True)))
+            known, derivation = self.known[shape]
+            changed = {old: new for old, new in zip(known, names, strict=True) if old != new}
+            return Renamed(derivation, changed)
         derivation = derive()
         self.known[shape] = (names, derivation)
         return derivation
 
 
-def rename(derivation: Derivation, names: dict[sp.Basic, sp.Basic]) -> Derivation:
-    """The same derivation for other quantities and sizes."""
-    steps = tuple(
-        Step(step.rule, step.before.xreplace(names), step.after.xreplace(names), step.facts)
-        for step in derivation.steps
-    )
-    return Derivation(derivation.goal.xreplace(names), steps)
+def signature(exprs: Sequence[sp.Basic]) -> tuple[Signature, tuple[sp.Basic, ...]]:
+    """What expressions look like with their names numbered, and the names in the order of the numbers.
 
+    >>> a, b, c, d = sp.symbols("a b c d")
+    >>> signature([a + 2 * b])[0] == signature([c + 2 * d])[0]
+    True
+    >>> signature([a + 2 * b])[0] == signature([c + 2 * c**2])[0]
+    False
+    """
+    numbers: dict[sp.Basic, int] = {}
 
-def _names(expr: sp.Basic) -> Iterator[sp.Basic]:
-    """Quantities and other symbols, in the order in which they stand in the expression."""
-    if isinstance(expr, sp.IndexedBase | sp.Symbol):
-        yield expr
-        return
-    for arg in expr.args:
-        yield from _names(arg)
+    def visit(node: sp.Basic) -> Hashable:
+        if isinstance(node, sp.IndexedBase | sp.Symbol):
+            return numbers.setdefault(node, len(numbers))
+        if not node.args:
+            return (node,)
+        return (node.func, *(visit(arg) for arg in node.args))
 
-
-def _placeholders(names: tuple[sp.Basic, ...]) -> dict[sp.Basic, sp.Basic]:
-    return {name: _placeholder(name, position) for position, name in enumerate(names)}
-
-
-def _placeholder(name: sp.Basic, position: int) -> sp.Basic:
-    if isinstance(name, sp.IndexedBase):
-        return sp.IndexedBase(f"_{position}", real=True)
-    return sp.Symbol(f"_{position}", **name.assumptions0)
+    shape = tuple(visit(expr) for expr in exprs)
+    return shape, tuple(numbers)

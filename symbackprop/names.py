@@ -9,18 +9,17 @@ import reprlib
 from collections.abc import Iterable
 
 _SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
-_NUMBERED = re.compile(r"(W|w|b|z|a|x|y|C|delta)_?\d*")
+_NUMBERED = re.compile(r"(W|w|b|z|a|x|y|C|C_x|delta)_?\d*")
 _LENGTH = 30
 
-RESERVED = frozenset(
-    # indices, and what a derivation calls its own quantities
-    "i j k l p q r s t N pi e "
-    # functions of the grammar
-    "exp log sqrt abs tanh sinh cosh sin cos arctan atan erf max min sign where sum "
-    # names in generated code
+_INDICES_AND_QUANTITIES = "i j k l p q r s t N R pi e"
+_IN_FORMULAS = "exp log sqrt abs tanh sinh cosh sin cos arctan atan erf max min sign where sum"
+_IN_CODE = (
     "np numpy forward cost cost_and_gradients make_gradients parameters PARAMETERS gradients outputs "
-    "batch_size dtype learning_rate self float int len range".split()
+    "batch_size dtype learning_rate self float int len range"
 )
+
+RESERVED = frozenset(f"{_INDICES_AND_QUANTITIES} {_IN_FORMULAS} {_IN_CODE}".split())
 """Names with a meaning of their own, which no symbol may take."""
 
 

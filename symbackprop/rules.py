@@ -16,7 +16,7 @@ import sympy as sp
 from symbackprop.elimination import OUTPUT, Z, derivative_from_output
 from symbackprop.equations import Bracket, Equation, Fact
 from symbackprop.functions import ScalarFunction
-from symbackprop.indices import alpha, split_product
+from symbackprop.indices import alpha, outermost, split_product
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ def _collapse(expr: sp.Expr, ranges: dict[sp.Expr, sp.Expr]) -> sp.Expr:
     if not expr.has(sp.KroneckerDelta) or not expr.has(sp.Sum):
         return expr
     if isinstance(expr, sp.Sum):
-        bound, _, upper = expr.limits[0]
-        body = _collapse(expr.function, {**ranges, bound: upper})
-        return _collapse_sum(body, expr.limits[0], ranges)
+        body, bound, upper = outermost(expr)
+        body = _collapse(body, {**ranges, bound: upper})
+        return _collapse_sum(body, sp.Tuple(bound, 1, upper), ranges)
     return expr.func(*(_collapse(arg, ranges) for arg in expr.args))
 
 
@@ -79,8 +79,8 @@ def _collapse_sum(body: sp.Expr, limits: sp.Tuple, ranges: dict[sp.Expr, sp.Expr
     if isinstance(body, sp.Add):
         return sp.Add(*(_collapse_sum(term, limits, ranges) for term in body.args))
     if isinstance(body, sp.Sum):
-        inner = _collapse_sum(body.function, limits, {**ranges, body.limits[0][0]: body.limits[0][2]})
-        return _sum(inner, body.limits[0])
+        inside, index, size = outermost(body)
+        return _sum(_collapse_sum(inside, limits, {**ranges, index: size}), sp.Tuple(index, 1, size))
     factors = split_product(body)
     for position, factor in enumerate(factors):
         rest = factors[:position] + factors[position + 1 :]
@@ -121,9 +121,7 @@ def _within(value: sp.Expr, upper: sp.Expr, ranges: dict[sp.Expr, sp.Expr]) -> s
     return Bracket(sp.And(sp.Ge(value, 1), sp.Le(value, upper)))
 
 
-def _open_factor(
-    factors: tuple[sp.Expr, ...], limits: sp.Tuple, ranges: dict[sp.Expr, sp.Expr]
-) -> sp.Expr:
+def _open_factor(factors: tuple[sp.Expr, ...], limits: sp.Tuple, ranges: dict[sp.Expr, sp.Expr]) -> sp.Expr:
     """Multiply out, or take inside an inner sum, the factor that hides a delta in the bound index."""
     bound = limits[0]
     for position, factor in enumerate(factors):
@@ -134,7 +132,8 @@ def _open_factor(
             terms = (sp.Mul(term, *rest) for term in factor.args)
             return sp.Add(*(_collapse_sum(term, limits, ranges) for term in terms))
         if isinstance(factor, sp.Sum):
-            inner = sp.Sum(sp.Mul(factor.function, *rest), factor.limits[0])
+            inside, index, size = outermost(factor)
+            inner = sp.Sum(sp.Mul(inside, *rest), (index, 1, size))
             return _collapse_sum(inner, limits, ranges)
     return sp.Sum(sp.Mul(*factors), limits)
 
@@ -149,12 +148,13 @@ def pull_out_factors(expr: sp.Expr, context: Context) -> sp.Expr:
     def pull(node: sp.Expr) -> sp.Expr:
         if not isinstance(node, sp.Sum):
             return node
-        bound, _, upper = node.limits[0]
-        inside = [factor for factor in split_product(node.function) if factor.has(bound)]
-        outside = [factor for factor in split_product(node.function) if not factor.has(bound)]
+        body, bound, upper = outermost(node)
+        body = everywhere(pull, body) if isinstance(body, sp.Sum) else body
+        inside = [factor for factor in split_product(body) if factor.has(bound)]
+        outside = [factor for factor in split_product(body) if not factor.has(bound)]
         if not inside:
             return sp.Mul(upper, *outside)
-        return sp.Mul(*outside, sp.Sum(sp.Mul(*inside), node.limits[0])) if outside else node
+        return sp.Mul(*outside, sp.Sum(sp.Mul(*inside), (bound, 1, upper))) if outside else node
 
     return everywhere(pull, expr) if expr.has(sp.Sum) else expr
 

@@ -1,0 +1,487 @@
+"""The vectorised program: index equations as array expressions, for people and for code.
+
+An array expression is positional: its axes have an order and sizes, but no letters. A matrix product
+appears where an index is summed over, a transpose where that index stands in the other place. The
+matrix form of the text and the batch code are both printed from these nodes, and :func:`entry_of`
+says what entry an array expression has, so each is checked against the index equation it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+
+import sympy as sp
+
+from symbackprop.equations import Equation, Quantity
+from symbackprop.errors import NoRule
+from symbackprop.indices import at_indices, fresh_index, outermost, put_in, split_product
+
+Dims = tuple[sp.Expr, ...]
+Letters = tuple[sp.Symbol, ...]
+
+
+@dataclass(frozen=True)
+class Array:
+    """Base of the nodes; ``dims`` are the sizes of the axes."""
+
+    @property
+    def dims(self) -> Dims:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Entry(Array):
+    """A whole named quantity."""
+
+    quantity: Quantity
+
+    @property
+    def dims(self) -> Dims:
+        return self.quantity.dims
+
+
+@dataclass(frozen=True)
+class Transpose(Array):
+    """A matrix with its two axes swapped."""
+
+    arg: Array
+
+    @property
+    def dims(self) -> Dims:
+        return tuple(reversed(self.arg.dims))
+
+
+@dataclass(frozen=True)
+class MatMul(Array):
+    """The sum over the last axis of ``left`` and the first of ``right``."""
+
+    left: Array
+    right: Array
+
+    @property
+    def dims(self) -> Dims:
+        return self.left.dims[:-1] + self.right.dims[1:]
+
+
+@dataclass(frozen=True)
+class Outer(Array):
+    """The product of every entry of one vector with every entry of another."""
+
+    left: Array
+    right: Array
+
+    @property
+    def dims(self) -> Dims:
+        return self.left.dims + self.right.dims
+
+
+@dataclass(frozen=True)
+class Total(Array):
+    """The sum over one axis, or the logarithm of the sum of the exponentials over it."""
+
+    arg: Array
+    axis: int
+    log_exp: bool = False
+
+    @property
+    def dims(self) -> Dims:
+        return self.arg.dims[: self.axis] + self.arg.dims[self.axis + 1 :]
+
+
+@dataclass(frozen=True)
+class Softmax(Array):
+    """exp(u) over the sum of exp(u) along one axis: one node, since code computes it in a stable way."""
+
+    arg: Array
+    axis: int
+
+    @property
+    def dims(self) -> Dims:
+        return self.arg.dims
+
+
+@dataclass(frozen=True)
+class Einsum(Array):
+    """A sum of products with axes shared in a way that no matrix product covers."""
+
+    operands: tuple[Array, ...]
+    inputs: tuple[tuple[int, ...], ...]
+    output: tuple[int, ...]
+
+    @property
+    def dims(self) -> Dims:
+        sizes = {
+            n: d
+            for places, arg in zip(self.inputs, self.operands, strict=True)
+            for n, d in zip(places, arg.dims, strict=True)
+        }
+        return tuple(sizes[number] for number in self.output)
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An operand of an elementwise expression: its symbol there, and which axes of the result it has."""
+
+    symbol: sp.Symbol
+    array: Array
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Map(Array):
+    """A scalar expression, entry by entry, in the symbols of its operands."""
+
+    expr: sp.Expr
+    operands: tuple[Operand, ...]
+    shape: Dims
+
+    @property
+    def dims(self) -> Dims:
+        return self.shape
+
+
+# --- from index expressions to arrays ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An array expression with the index letter of each axis, while it is being built."""
+
+    array: Array
+    letters: Letters
+
+
+class Vectoriser:
+    """Turns index expressions over known quantities into array expressions."""
+
+    def __init__(self, quantities: Mapping[str, Quantity]) -> None:
+        self.quantities = quantities
+        self.count = 0
+
+    def equation(self, equation: Equation) -> Array:
+        """The right side of an equation as an array with the axes of its left side."""
+        return self.array(
+            equation.rhs, equation.indices, dict(zip(equation.indices, equation.quantity.dims, strict=True))
+        )
+
+    def array(self, expr: sp.Expr, letters: Letters, sizes: Mapping[sp.Symbol, sp.Expr]) -> Array:
+        """``expr`` as an array whose axes are these letters, in this order."""
+        labelled = self.labelled(expr, letters, dict(sizes))
+        if labelled.letters == letters:
+            return labelled.array
+        aligned = self.align(labelled, letters)
+        places = tuple(letters.index(letter) for letter in aligned.letters)
+        symbol = self.symbol()
+        return Map(symbol, (Operand(symbol, aligned.array, places),), tuple(sizes[i] for i in letters))
+
+    def symbol(self) -> sp.Symbol:
+        self.count += 1
+        return sp.Symbol(f"_u{self.count}", real=True)
+
+    def labelled(self, expr: sp.Expr, order: Letters, sizes: dict[sp.Symbol, sp.Expr]) -> Labelled:
+        """``expr`` with whichever of the letters it depends on, in the given order where it can be chosen."""
+        if isinstance(expr, sp.Indexed):
+            return self.entry(expr)
+        if isinstance(expr, sp.Sum):
+            return self.contraction(expr, order, sizes)
+        outer = self.outer(expr, order, sizes)
+        return outer if outer is not None else self.elementwise(expr, order, sizes)
+
+    def entry(self, expr: sp.Indexed) -> Labelled:
+        if not all(isinstance(i, sp.Symbol) for i in expr.indices) or len(set(expr.indices)) != expr.rank:
+            raise NoRule(f"no array form for {expr}: its indices must be different letters, without shifts")
+        return Labelled(Entry(self.quantities[str(expr.base)]), tuple(expr.indices))
+
+    def align(self, labelled: Labelled, order: Letters) -> Labelled:
+        """Transpose a matrix whose letters stand in the other order."""
+        wanted = tuple(letter for letter in order if letter in labelled.letters)
+        if wanted == labelled.letters:
+            return labelled
+        if wanted == tuple(reversed(labelled.letters)) and len(wanted) == 2:
+            return Labelled(transpose(labelled.array), wanted)
+        places = tuple(range(len(labelled.letters)))
+        output = tuple(labelled.letters.index(letter) for letter in wanted)
+        return Labelled(Einsum((labelled.array,), (places,), output), wanted)
+
+    # elementwise
+
+    def elementwise(self, expr: sp.Expr, order: Letters, sizes: dict[sp.Symbol, sp.Expr]) -> Labelled:
+        found: dict[sp.Expr, tuple[sp.Symbol, Labelled]] = {}
+        body = self.body(expr, order, sizes, found)
+        used = {letter for _, labelled in found.values() for letter in labelled.letters}
+        letters = tuple(letter for letter in order if letter in used)
+        operands = []
+        for symbol, labelled in found.values():
+            aligned = self.align(labelled, order)
+            places = tuple(letters.index(letter) for letter in aligned.letters)
+            operands.append(Operand(symbol, aligned.array, places))
+        shape = tuple(sizes[letter] for letter in letters)
+        return Labelled(Map(body, tuple(operands), shape), letters)
+
+    def body(
+        self,
+        expr: sp.Expr,
+        order: Letters,
+        sizes: dict[sp.Symbol, sp.Expr],
+        found: dict[sp.Expr, tuple[sp.Symbol, Labelled]],
+    ) -> sp.Expr:
+        """``expr`` with a symbol for every part that is an array of its own."""
+        if expr in found:
+            return found[expr][0]
+        if isinstance(expr, sp.KroneckerDelta):
+            raise NoRule(f"no array form for a Kronecker delta that did not collapse: {expr}")
+        special = self.special(expr, order, sizes)
+        if special is not None:
+            found[expr] = (self.symbol(), special)
+            return found[expr][0]
+        if not expr.args or isinstance(expr, sp.Symbol):
+            return expr
+        softmax, rest = self.softmax(expr, order, sizes)
+        if softmax is not None:
+            symbol = found.setdefault(sp.Tuple(expr, "softmax"), (self.symbol(), softmax))[0]
+            return symbol * self.body(rest, order, sizes, found)
+        return expr.func(*(self.body(arg, order, sizes, found) for arg in expr.args))
+
+    def special(self, expr: sp.Expr, order: Letters, sizes: dict[sp.Symbol, sp.Expr]) -> Labelled | None:
+        """Entries, sums, and the logarithm of a sum of exponentials."""
+        if isinstance(expr, sp.Indexed):
+            return self.entry(expr)
+        if isinstance(expr, sp.Sum):
+            return self.contraction(expr, order, sizes)
+        if isinstance(expr, sp.log) and isinstance(expr.args[0], sp.Sum):
+            body, bound, upper = outermost(expr.args[0])
+            if isinstance(body, sp.exp):
+                return self.reduction(body.args[0], bound, order, {**sizes, bound: upper}, log_exp=True)
+        return None
+
+    def softmax(
+        self, expr: sp.Expr, order: Letters, sizes: dict[sp.Symbol, sp.Expr]
+    ) -> tuple[Labelled | None, sp.Expr]:
+        """A factor exp(u_j) / sum_i exp(u_i) of a product, and the other factors."""
+        if not isinstance(expr, sp.Mul):
+            return None, expr
+        for exponential in (f for f in expr.args if isinstance(f, sp.exp)):
+            for inverse in (f for f in expr.args if isinstance(f, sp.Pow) and f.exp == -1):
+                letter = _normaliser(exponential, inverse.base)
+                if letter is not None:
+                    arg = self.labelled(exponential.args[0], order, sizes)
+                    node = Softmax(arg.array, arg.letters.index(letter))
+                    rest = [f for f in expr.args if f not in (exponential, inverse)]
+                    return Labelled(node, arg.letters), sp.Mul(*rest)
+        return None, expr
+
+    # products and sums
+
+    def outer(self, expr: sp.Expr, order: Letters, sizes: dict[sp.Symbol, sp.Expr]) -> Labelled | None:
+        """f_j g_k without a sum: the outer product of two vectors."""
+        groups = self.groups(split_product(expr), order)
+        if len([letters for letters in groups if letters]) != 2 or any(len(g) > 1 for g in groups):
+            return None
+        scalar = groups.pop((), sp.S.One)
+        (left, f), (right, g) = sorted(groups.items(), key=lambda item: order.index(item[0][0]))
+        node = Outer(self.array(scalar * f, left, sizes), self.array(g, right, sizes))
+        return Labelled(node, left + right)
+
+    def groups(self, factors: Sequence[sp.Expr], order: Letters) -> dict[Letters, sp.Expr]:
+        """The factors of a product, multiplied up by the letters that they depend on."""
+        found: dict[Letters, list[sp.Expr]] = {}
+        for factor in factors:
+            free = factor.free_symbols
+            found.setdefault(tuple(letter for letter in order if letter in free), []).append(factor)
+        return {letters: sp.Mul(*group) for letters, group in found.items()}
+
+    def contraction(self, expr: sp.Sum, order: Letters, sizes: dict[sp.Symbol, sp.Expr]) -> Labelled:
+        """A sum over one index: a matrix product, a sum along an axis, or in general an einsum."""
+        body, bound, upper = outermost(expr)
+        if bound in order:
+            bound = fresh_index(expr, *order)
+            body = at_indices(body, (outermost(expr)[1],), (bound,))
+        sizes = {**sizes, bound: upper}
+        if isinstance(body, sp.Add):
+            return self.reduction(body, bound, order, sizes)
+        factors = split_product(body)
+        outside = [factor for factor in factors if not factor.has(bound)]
+        if outside:
+            inside = sp.Sum(sp.Mul(*(f for f in factors if f.has(bound))), (bound, 1, upper))
+            return self.labelled(sp.Mul(*outside, inside), order, sizes)
+        groups = _merged(self.groups(factors, (*order, bound)))
+        if len(groups) == 2:
+            return self.product(groups, bound, order, sizes)
+        return self.reduction(sp.Mul(*groups.values()), bound, order, sizes)
+
+    def reduction(
+        self,
+        body: sp.Expr,
+        bound: sp.Symbol,
+        order: Letters,
+        sizes: dict[sp.Symbol, sp.Expr],
+        log_exp: bool = False,
+    ) -> Labelled:
+        inner = self.labelled(body, (*order, bound), sizes)
+        aligned = self.align(inner, (*order, bound))
+        axis = aligned.letters.index(bound)
+        rest = tuple(letter for letter in aligned.letters if letter != bound)
+        return Labelled(Total(aligned.array, axis, log_exp), rest)
+
+    def product(
+        self,
+        groups: dict[Letters, sp.Expr],
+        bound: sp.Symbol,
+        order: Letters,
+        sizes: dict[sp.Symbol, sp.Expr],
+    ) -> Labelled:
+        first, second = sorted(groups, key=lambda letters: _place(letters, bound, order))
+        shared = set(first) & set(second) - {bound}
+        if shared and (set(first) <= set(second) or set(second) <= set(first)):
+            return self.reduction(sp.Mul(*groups.values()), bound, order, sizes)
+        left = self.labelled(groups[first], (*order, bound), sizes)
+        right = self.labelled(groups[second], (bound, *order), sizes)
+        if shared or len(left.letters) > 2 or len(right.letters) > 2:
+            return _einsum(left, right, bound, order)
+        outer_left = tuple(letter for letter in left.letters if letter != bound)
+        outer_right = tuple(letter for letter in right.letters if letter != bound)
+        left = self.align(left, (*outer_left, bound))
+        right = self.align(right, (bound, *outer_right))
+        return Labelled(MatMul(left.array, right.array), outer_left + outer_right)
+
+
+def _normaliser(exponential: sp.exp, total: sp.Expr) -> sp.Symbol | None:
+    """The letter j for which ``total`` is the sum of the exponential over all j."""
+    if not isinstance(total, sp.Sum) or not isinstance(total.function, sp.exp):
+        return None
+    bound = outermost(total)[1]
+    for letter in sorted(exponential.free_symbols - total.free_symbols, key=str):
+        if isinstance(letter, sp.Symbol) and total.function.xreplace({bound: letter}) == exponential:
+            return letter
+    return None
+
+
+def _merged(groups: dict[Letters, sp.Expr]) -> dict[Letters, sp.Expr]:
+    """At most two groups, by joining those that add the fewest letters."""
+    while len(groups) > 2:
+        pairs = [(len(set(f) | set(g)), f, g) for f in groups for g in groups if f != g]
+        _, f, g = min(pairs, key=lambda pair: (pair[0], str(pair[1:])))
+        letters = f if len(f) >= len(g) else g
+        rest = tuple(letter for letter in (*f, *g) if letter not in letters)
+        joined = tuple(dict.fromkeys((*rest, *letters)))
+        product = groups.pop(f) * groups.pop(g)
+        groups[joined] = product * groups.pop(joined, sp.S.One)
+    return groups
+
+
+def _place(letters: Letters, bound: sp.Symbol, order: Letters) -> tuple[bool, int]:
+    """Where a factor stands in a matrix product: the one whose letter comes first stands left."""
+    own = [order.index(letter) for letter in letters if letter != bound]
+    return (not own, min(own, default=len(order)))
+
+
+def _einsum(left: Labelled, right: Labelled, bound: sp.Symbol, order: Letters) -> Labelled:
+    numbers = {
+        letter: n for n, letter in enumerate(dict.fromkeys((*order, bound, *left.letters, *right.letters)))
+    }
+    letters = tuple(letter for letter in order if letter in left.letters or letter in right.letters)
+    inputs = tuple(tuple(numbers[letter] for letter in side.letters) for side in (left, right))
+    node = Einsum((left.array, right.array), inputs, tuple(numbers[letter] for letter in letters))
+    return Labelled(node, letters)
+
+
+def transpose(array: Array) -> Array:
+    """The transpose, with a double one taken away."""
+    return array.arg if isinstance(array, Transpose) else Transpose(array)
+
+
+# --- what an array expression means ------------------------------------------------------------
+
+
+def entry_of(array: Array, indices: Sequence[sp.Expr]) -> sp.Expr:
+    """The entry of an array expression at these indices, as an index expression, by position alone.
+
+    Raises:
+        NoRule: where the sizes of a product or of an elementwise operand don't fit.
+    """
+    if len(indices) != len(array.dims):
+        raise NoRule(f"an array with {len(array.dims)} axes has no entry with {len(indices)} indices")
+    return _entry_of(array, tuple(indices))
+
+
+@singledispatch
+def _entry_of(array: Array, indices: tuple[sp.Expr, ...]) -> sp.Expr:
+    raise NoRule(f"no meaning is known for {type(array).__name__}")
+
+
+@_entry_of.register
+def _(array: Entry, indices: tuple[sp.Expr, ...]) -> sp.Expr:
+    return array.quantity[indices] if indices else array.quantity.symbol
+
+
+@_entry_of.register
+def _(array: Transpose, indices: tuple[sp.Expr, ...]) -> sp.Expr:
+    return entry_of(array.arg, tuple(reversed(indices)))
+
+
+@_entry_of.register
+def _(array: MatMul, indices: tuple[sp.Expr, ...]) -> sp.Expr:
+    size = array.left.dims[-1]
+    if size != array.right.dims[0]:
+        raise NoRule(f"a matrix product of {array.left.dims} and {array.right.dims} doesn't fit")
+    rank = len(array.left.dims) - 1
+    bound = fresh_index(*indices, sp.Integer(0))
+    left = entry_of(array.left, (*indices[:rank], bound))
+    right = entry_of(array.right, (bound, *indices[rank:]))
+    return sp.Sum(left * right, (bound, 1, size))
+
+
+@_entry_of.register
+def _(array: Outer, indices: tuple[sp.Expr, ...]) -> sp.Expr:
+    rank = len(array.left.dims)
+    return entry_of(array.left, indices[:rank]) * entry_of(array.right, indices[rank:])
+
+
+@_entry_of.register
+def _(array: Total, indices: tuple[sp.Expr, ...]) -> sp.Expr:
+    bound = fresh_index(*indices, sp.Integer(0))
+    inner = entry_of(array.arg, (*indices[: array.axis], bound, *indices[array.axis :]))
+    limits = (bound, 1, array.arg.dims[array.axis])
+    return sp.log(sp.Sum(sp.exp(inner), limits)) if array.log_exp else sp.Sum(inner, limits)
+
+
+@_entry_of.register
+def _(array: Softmax, indices: tuple[sp.Expr, ...]) -> sp.Expr:
+    bound = fresh_index(*indices, sp.Integer(0))
+    others = (*indices[: array.axis], bound, *indices[array.axis + 1 :])
+    total = sp.Sum(sp.exp(entry_of(array.arg, others)), (bound, 1, array.arg.dims[array.axis]))
+    return sp.exp(entry_of(array.arg, indices)) / total
+
+
+@_entry_of.register
+def _(array: Einsum, indices: tuple[sp.Expr, ...]) -> sp.Expr:
+    letters = dict(zip(array.output, indices, strict=True))
+    summed: list[tuple[sp.Symbol, sp.Expr]] = []
+    for places, operand in zip(array.inputs, array.operands, strict=True):
+        for number, size in zip(places, operand.dims, strict=True):
+            if number not in letters:
+                letters[number] = fresh_index(*letters.values())
+                summed.append((letters[number], size))
+    factors = (
+        entry_of(o, [letters[n] for n in p]) for p, o in zip(array.inputs, array.operands, strict=True)
+    )
+    body = sp.Mul(*factors)
+    for letter, size in summed:
+        body = sp.Sum(body, (letter, 1, size))
+    return body
+
+
+@_entry_of.register
+def _(array: Map, indices: tuple[sp.Expr, ...]) -> sp.Expr:
+    entries = {}
+    for operand in array.operands:
+        wanted = tuple(array.shape[place] for place in operand.places)
+        if wanted != operand.array.dims:
+            raise NoRule(f"an operand of sizes {operand.array.dims} doesn't fit the axes {wanted}")
+        entries[operand.symbol] = entry_of(operand.array, [indices[place] for place in operand.places])
+    return put_in(array.expr, entries)
+
+
+Printer = Callable[[Array], str]
