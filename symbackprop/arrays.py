@@ -320,7 +320,9 @@ class Vectoriser:
         log_exp: bool = False,
     ) -> Labelled:
         inner = self.labelled(body, (*order, bound), sizes)
-        aligned = self.align(inner, (*order, bound))
+        rest = tuple(letter for letter in inner.letters if letter != bound)
+        in_order = tuple(letter for letter in order if letter in rest) == rest
+        aligned = inner if in_order else self.align(inner, (*order, bound))
         axis = aligned.letters.index(bound)
         rest = tuple(letter for letter in aligned.letters if letter != bound)
         return Labelled(Total(aligned.array, axis, log_exp), rest)

@@ -89,7 +89,7 @@ def _why_undefined(formula: Formula, point: Point) -> str | None:
 
 
 def _value(expr: Any, point: Point) -> Any:
-    """The value of an expression at a point; ``OverflowError`` where the numbers get too large to tell."""
+    """The value of an expression at a point; another ``ArithmeticError`` where a sample can't tell."""
     evaluate = _EVALUATORS.get(type(expr))
     if evaluate is not None:
         return evaluate(expr, point)
@@ -99,7 +99,10 @@ def _value(expr: Any, point: Point) -> Any:
         return mpmath.mpf(expr.p) / expr.q
     if not expr.args:
         return mpmath.mpf(sp.N(expr, _DIGITS))
-    return _FUNCTIONS[type(expr)](_bounded(_value(expr.args[0], point)))
+    function = _FUNCTIONS.get(type(expr))
+    if function is None:
+        raise ArithmeticError(f"no values for {type(expr).__name__}")
+    return function(_bounded(_value(expr.args[0], point)))
 
 
 def _bounded(value: Any) -> Any:
@@ -137,6 +140,9 @@ def _case(expr: sp.Piecewise, point: Point) -> Any:
 
 
 def _holds(condition: Any, point: Point) -> bool:
+    if isinstance(condition, (sp.And, sp.Or)):
+        every = (_holds(part, point) for part in condition.args)
+        return all(every) if isinstance(condition, sp.And) else any(every)
     left, right = (_value(side, point) for side in condition.args)
     return bool(_COMPARISONS[condition.rel_op](left, right))
 

@@ -29,6 +29,7 @@ def derivative_from_output(formula: sp.Expr) -> sp.Expr | None:
     >>> derivative_from_output(sp.sin(Z)) is None
     True
     """
+    formula = sp.piecewise_fold(formula) if formula.has(sp.Piecewise) else formula
     if isinstance(formula, sp.Piecewise):
         return _branch_by_branch(formula)
     formula = formula.rewrite([sp.tanh, sp.sinh, sp.cosh], sp.exp)

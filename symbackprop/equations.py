@@ -213,6 +213,9 @@ REASONS = {
     "multiply_out": "multiply out and cancel",
     "collect_terms": "add up like terms",
     "use_facts": "by the declared fact",
+    "differentiate_composite": "differentiate the cost as written out",
+    "interchange_sums": "interchange the sums and collect",
+    "cofactor": "what multiplies the derivative of this entry in the derivative of the cost",
 }
 """Why a step holds, in words, for every rule."""
 

@@ -204,8 +204,8 @@ class _Reader:
             return
         if not expr.is_real:
             raise self.error(node, "this constant is not a real number")
-        if abs(sp.N(expr, 15)) > _LARGEST:
-            raise self.error(node, "this constant is too large: numbers go up to 1e100")
+        if not expr.is_zero and not 1 / _LARGEST < abs(sp.N(expr, 15)) < _LARGEST:
+            raise self.error(node, "this constant is too large or too small: the limits are 1e100 and 1e-100")
 
     def number(self, node: ast.Constant) -> sp.Expr:
         if isinstance(node.value, (bool, str, bytes, complex)) or node.value in (None, ...):

@@ -49,10 +49,19 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     >>> did_you_mean("qqq", ["relu"])
     ''
     """
-    by_folded = {choice.lower().replace("-", "_"): choice for choice in choices}
-    folded = name[:80].lower().replace("-", "_").replace(" ", "_")
-    near = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
-    return f"; did you mean {by_folded[near[0]]}?" if near else ""
+    near = nearest(name, choices)
+    return f"; did you mean {near}?" if near else ""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """The choice that ``name`` is nearly, if there is one; case and dashes don't count."""
+    by_folded = {_folded(choice): choice for choice in choices}
+    near = difflib.get_close_matches(_folded(name[:80]), by_folded, n=1, cutoff=0.6)
+    return by_folded[near[0]] if near else None
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("-", "_").replace(" ", "_")
 
 
 class _Shortened(reprlib.Repr):
@@ -75,4 +84,14 @@ def quoted(value: object) -> str:
     """
     shown = _SHORT.repr(value)
     shown = shown if len(shown) <= 64 else f"{shown[:50]}...{shown[-10:]}"
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown)
+    return one_line(shown)
+
+
+def one_line(text: str, length: int = 200) -> str:
+    r"""Text from outside on one line: control characters escaped, and cut in the middle if it is long.
+
+    >>> one_line("a\nb")
+    'a\\nb'
+    """
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[: 2 * length])
+    return shown if len(shown) <= length else f"{shown[: length - 23]}...{shown[-20:]}"

@@ -7,6 +7,7 @@ Dirac's delta. Cases have the derivative that everybody uses instead: that of th
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import prod
 
 import sympy as sp
@@ -55,10 +56,16 @@ def _outermost(expr: sp.Expr) -> sp.Piecewise | None:
 
 
 def _flat(branches: list[tuple[sp.Expr, sp.Basic]]) -> sp.Expr:
-    """Cases in order; the cases of the last branch follow the others instead of standing inside it."""
+    """Cases in order; the cases of the last branch follow the others instead of standing inside it.
+
+    Not so where two neighbours would differ by a constant: SymPy joins cases with equal values, or
+    equal derivatives, under one condition with "or" in it.
+    """
     last, condition = branches[-1]
     if condition is sp.true and isinstance(last, sp.Piecewise):
-        branches = [*branches[:-1], *((case, when) for case, when in last.args)]
+        joined = [*branches[:-1], *((case, when) for case, when in last.args)]
+        if all((one - other).free_symbols for (one, _), (other, _) in pairwise(joined)):
+            branches = joined
     return sp.Piecewise(*branches)
 
 

@@ -36,7 +36,7 @@ def everywhere(rewrite: Callable[[sp.Expr], sp.Expr], expr: sp.Expr) -> sp.Expr:
     memo: dict[sp.Basic, sp.Basic] = {}
 
     def visit(node: sp.Basic) -> sp.Basic:
-        if not node.args or isinstance(node, sp.Indexed | sp.KroneckerDelta | sp.Tuple):
+        if not node.args or type(node) is sp.Tuple or isinstance(node, sp.Indexed | sp.KroneckerDelta):
             return node
         if node not in memo:
             args = tuple(visit(arg) for arg in node.args)
@@ -76,6 +76,8 @@ def _collapse_sum(body: sp.Expr, limits: sp.Tuple, ranges: dict[sp.Expr, sp.Expr
     bound, _, upper = limits
     if not any(delta.has(bound) for delta in body.atoms(sp.KroneckerDelta)):
         return _sum(body, limits)
+    if isinstance(body, sp.Piecewise):
+        body = _out_of_branches(body)
     if isinstance(body, sp.Add):
         return sp.Add(*(_collapse_sum(term, limits, ranges) for term in body.args))
     if isinstance(body, sp.Sum):
@@ -172,6 +174,17 @@ def factor_out(expr: sp.Expr, context: Context) -> sp.Expr:
         return common * sp.Add(*(divide(term, shared) for term in node.args))
 
     return everywhere(factor, expr)
+
+
+def _out_of_branches(node: sp.Piecewise) -> sp.Expr:
+    """Kronecker deltas that every branch but a 0 has, taken out: SymPy's Sum folds them in."""
+    values = [value for value, _ in node.args if value != 0]
+    shared = _shared_powers([dict(powers(value)) for value in values]) if values else {}
+    deltas = {base: exponent for base, exponent in shared.items() if isinstance(base, sp.KroneckerDelta)}
+    if not deltas:
+        return node
+    pieces = [(divide(value, deltas) if value != 0 else value, condition) for value, condition in node.args]
+    return sp.Mul(*deltas) * sp.Piecewise(*pieces)
 
 
 def _shared_powers(terms: list[dict[sp.Expr, sp.Expr]]) -> dict[sp.Expr, sp.Expr]:

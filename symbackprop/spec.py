@@ -16,7 +16,7 @@ from typing import Any
 from symbackprop.catalogue import ACTIVATIONS, COSTS
 from symbackprop.errors import Problem, SpecError
 from symbackprop.mistakes import Mistakes
-from symbackprop.names import did_you_mean, quoted
+from symbackprop.names import did_you_mean, one_line, quoted
 from symbackprop.network import Network
 from symbackprop.spec_network import read_network
 
@@ -37,7 +37,7 @@ def load(path_or_widths: str | os.PathLike[str]) -> Network:
     path = os.fsdecode(path_or_widths)
     if re.fullmatch(r"[\d-]+", path) and not os.path.isfile(path):
         return from_widths(path)
-    source = quoted(path)[1:-1] if not path.isprintable() or len(path) > 200 else path
+    source = one_line(path)
     return from_mapping(_parse(_read(path, source), source), source)
 
 
@@ -60,7 +60,7 @@ def from_widths(
         wanted = "widths are whole numbers from 1 up, at least two, as in 2-3-1"
         problems.insert(0, Problem("", None, wanted))
     if problems:
-        raise SpecError(quoted(text)[1:-1], problems)
+        raise SpecError(one_line(text, 60), problems)
     first, *others = map(int, text.split("-"))
     activations = [hidden] * (len(others) - 1) + [output_activation]
     layers = [{"size": size, "activation": name} for size, name in zip(others, activations, strict=True)]
@@ -117,7 +117,7 @@ def _parse(text: str, source: str) -> dict[str, Any]:
         reason = "lists and tables are nested too deeply"
     except ValueError as error:
         reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number has too many digits"
-    raise SpecError(source, [Problem("", None, f"this is not TOML: {quoted(reason)[1:-1]}")])
+    raise SpecError(source, [Problem("", None, f"this is not TOML: {one_line(reason)}")])
 
 
 def from_mapping(data: Mapping[str, Any], source: str = "spec") -> Network:

@@ -20,8 +20,8 @@ from symbackprop.formula import (
 )
 from symbackprop.mistakes import ABSENT, Mistakes, Place
 from symbackprop.names import did_you_mean, why_illegal
-from symbackprop.network import Activation, Formula, Size
-from symbackprop.spec_model import ActivationTable, good_fields
+from symbackprop.network import WIDTH, Activation, Formula, Size, index
+from symbackprop.spec_model import ActivationTable, CostTable, good_fields, meant
 
 _LARGEST_SIZE = 10**9
 _KIND = f"the kind of the cost, one of {', '.join(COSTS)}"
@@ -62,7 +62,8 @@ class Activations:
     def _from_table(self, table: Mapping[str, Any], given: Any, place: Place) -> Activation | None:
         formula, symbol, name = (table.get(key) for key in ("formula", "symbol", "name"))
         if ("formula" in given) == ("symbol" in given):
-            self.mistakes.add(place, given, "an activation has either a formula or a symbol")
+            if not any(meant(key, ActivationTable) for key in given):
+                self.mistakes.add(place, given, "an activation has either a formula or a symbol")
             return None
         if symbol is not None and "name" in given:
             self.mistakes.add((*place, "name"), given["name"], "a symbol is its own name: leave this out")
@@ -112,13 +113,28 @@ class Activations:
         return Activation(free, activation.formula)
 
 
+def check_one_unit(activation: Activation, size: Size | None, place: Place, mistakes: Mistakes) -> None:
+    """Refuse a layer of one unit whose coupled activation is then a constant, as softmax is."""
+    if size != 1 or activation.formula is None or not activation.coupled:
+        return
+    alone = activation.formula.expr.xreplace({WIDTH: sp.Integer(1), index("j"): sp.Integer(1)}).doit()
+    if not alone.free_symbols:
+        who = activation.name or "this activation"
+        mistakes.add(
+            place, ABSENT, f"{who} of a single unit is always {alone}: give the layer two units or more"
+        )
+
+
 def check_cost_formula(
     table: Mapping[str, Any], given: Any, mistakes: Mistakes
 ) -> tuple[str, Formula] | None:
     """The name and the formula of the cost, or nothing if it is wrong."""
-    if ("kind" in given) == ("formula" in given):
-        problem = "a cost has either a kind or a formula" if "kind" in given else f"missing: {_KIND}"
-        mistakes.add(("cost",) if "kind" in given else ("cost", "kind"), ABSENT, problem)
+    if "kind" in given and "formula" in given:
+        mistakes.add(("cost",), ABSENT, "a cost has either a kind or a formula")
+        return None
+    if "kind" not in given and "formula" not in given:
+        if {meant(key, CostTable) for key in given}.isdisjoint({"kind", "formula"}):
+            mistakes.add(("cost", "kind"), ABSENT, f"missing: {_KIND}")
         return None
     kind, text = table.get("kind"), table.get("formula")
     if kind is not None and kind not in COSTS:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
 from symbackprop.mistakes import ABSENT, Mistakes, Place
-from symbackprop.names import did_you_mean
+from symbackprop.names import did_you_mean, nearest
 
 
 def _one_of(*kinds: type) -> PlainValidator:
@@ -122,17 +122,35 @@ def good_fields(model: type[Model], data: object, place: Place, mistakes: Mistak
         mistakes.add(place, data, "this is a table with keys")
         return {}
     defaults = {name: field.default for name, field in model.model_fields.items() if not field.is_required()}
-    bad = set()
-    try:
-        model.model_validate(dict(data))
-    except ValidationError as error:
-        for detail in error.errors(include_url=False, include_context=False):
-            key = str(detail["loc"][0]) if detail["loc"] else ""
-            bad.add(key)
-            given = ABSENT if detail["type"] == "missing" else detail["input"]
-            mistakes.add((*place, key), given, _wanted(model, key, detail["type"], given))
+    details = _error_details(model, dict(data))
+    misspelt = {meant(key, model) for key in data}
+    for key, kind, given in details:
+        if kind != "missing" or key not in misspelt:
+            mistakes.add((*place, key), given, _wanted(model, key, kind, given))
+    bad = {key for key, _, _ in details}
     given_fields = {key: value for key, value in data.items() if key in model.model_fields}
     return {key: value for key, value in {**defaults, **given_fields}.items() if key not in bad}
+
+
+def meant(key: object, model: type[Model]) -> str | None:
+    """The key of a table that an unknown key was probably meant to be."""
+    return None if key in model.model_fields else nearest(str(key), model.model_fields)
+
+
+def _error_details(model: type[Model], data: dict[str, Any]) -> list[tuple[str, str, object]]:
+    """What pydantic finds: the key, the kind of error, and what was given."""
+    try:
+        model.model_validate(data)
+    except ValidationError as error:
+        return [
+            (
+                str(detail["loc"][0]),
+                detail["type"],
+                ABSENT if detail["type"] == "missing" else detail["input"],
+            )
+            for detail in error.errors(include_url=False, include_context=False)
+        ]
+    return []
 
 
 def _wanted(model: type[Model], key: str, problem: str, given: object) -> str:

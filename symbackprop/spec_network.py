@@ -20,6 +20,7 @@ from symbackprop.spec_checks import (
     check_distinct,
     check_factor,
     check_fit,
+    check_one_unit,
     check_size,
 )
 from symbackprop.spec_model import (
@@ -66,7 +67,7 @@ def read_network(data: Mapping[str, Any], mistakes: Mistakes) -> Network | None:
 
 
 def _fingerprint(data: Mapping[str, Any]) -> str:
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), default=dict)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -78,7 +79,7 @@ class _Reading:
         self.spec = good_fields(SpecTable, data, (), mistakes)
         self.activations = Activations(mistakes)
         self.symbols: list[tuple[str, str, Place]] = []
-        self.tables: list[dict[str, Any]] = []
+        self.factors_wrong = not {"cost", "penalty"} <= self.spec.keys()
 
     def check_labels(self) -> None:
         """Name, title and depth."""
@@ -122,6 +123,7 @@ class _Reading:
             activation = self.activations.read(table["activation"], (*place, "activation"))
         if activation is None:
             return size, None
+        check_one_unit(activation, size, (*place, "activation"), self.mistakes)
         if activation.name in self.activations.named:
             self.symbols.append((activation.name, "an activation", (*place, "activation")))
         return size, Layer(size or 1, activation, table.get("bias", True), table.get("kind", "dense"))
@@ -145,10 +147,13 @@ class _Reading:
     def factor(self, table: Mapping[str, Any], place: Place) -> sp.Expr | None:
         key = str(place[-1])
         if key not in table:
+            self.factors_wrong = True
             return None
         sizes = {name for name, meaning, _ in self.symbols if meaning in ("a size", "the depth")}
         factor = check_factor(table[key], sizes, place, self.mistakes)
-        if factor is not None:
+        if factor is None:
+            self.factors_wrong = True
+        else:
             names = sorted(symbol.name for symbol in factor.free_symbols if not symbol.is_integer)
             self.symbols += [(name, "a factor", place) for name in names]
         return factor
@@ -160,6 +165,7 @@ class _Reading:
         factor = self.factor(table, ("penalty", "l2"))
         if factor is not None and factor.is_negative:
             self.mistakes.add(("penalty", "l2"), table["l2"], "the factor of a penalty is not negative")
+            self.factors_wrong = True
         return None if factor is None or factor.is_zero else factor
 
     def facts(self) -> frozenset[str]:
@@ -170,10 +176,11 @@ class _Reading:
 
     def values(self, sizes: tuple[Size | None, ...], facts: frozenset[str]) -> Values | None:
         given = self.spec.get("values")
-        if given is None or "layers" not in self.spec:
+        if given is None or len(sizes) == 1:
             return None
         biases = tuple(_has_bias(table) for table in self.spec["layers"])
-        symbols = {name for name, meaning, _ in self.symbols if meaning == "a factor"}
+        open_symbols = {name for name, meaning, _ in self.symbols if meaning == "a factor"}
+        symbols = None if self.factors_wrong else open_symbols
         shapes = Shapes(sizes, biases, symbols, self.spec.get("depth"), facts)
         return read_values(given, shapes, self.mistakes)
 

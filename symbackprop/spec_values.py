@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from symbackprop.mistakes import ABSENT, Mistakes
-from symbackprop.names import did_you_mean
+from symbackprop.names import did_you_mean, why_illegal
 from symbackprop.network import Numbers, Size, Values
 
 _SUM_TOLERANCE = 1e-6
@@ -17,11 +17,14 @@ _MOST_BAD_ENTRIES = 3
 
 @dataclass(frozen=True)
 class Shapes:
-    """What the numbers have to fit: sizes from the input on (``None`` for a wrong one), and biases."""
+    """What the numbers have to fit: sizes from the input on (``None`` for a wrong one), and biases.
+
+    ``symbols`` are the open symbols of the factors, or ``None`` where a factor is wrong.
+    """
 
     sizes: tuple[Size | None, ...]
     biases: tuple[bool, ...]
-    symbols: Collection[str] = ()
+    symbols: Collection[str] | None = ()
     depth: str | None = None
     facts: Collection[str] = ()
 
@@ -124,10 +127,10 @@ def read_values(table: Mapping[str, Any], shapes: Shapes, mistakes: Mistakes) ->
         if name in axes:
             if (array := reading.array(name, given, axes[name])) is not None:
                 arrays[name] = array
-        elif name == "learning_rate" or name in shapes.symbols:
+        elif name == "learning_rate" or name in (shapes.symbols or ()):
             if (number := reading.number(name, given)) is not None:
                 numbers[name] = number
-        else:
+        elif shapes.symbols is not None or (name != "lambda" and why_illegal(str(name))):
             mistakes.add(("values", str(name)), given, _unknown(str(name), shapes, axes))
     _check_complete(table, axes, mistakes)
     _check_targets(arrays.get("y"), shapes.facts, mistakes)
@@ -147,7 +150,7 @@ def _unknown(name: str, shapes: Shapes, axes: Mapping[str, Any]) -> str:
         return f"there is no layer {layer}: the network has {len(shapes.biases)}"
     if name in (*shapes.sizes, "N"):
         return f"the size {name} follows from the arrays: leave this out"
-    known = [*axes, *sorted(shapes.symbols), "learning_rate"]
+    known = [*axes, *sorted(shapes.symbols or ()), "learning_rate"]
     hint = did_you_mean(name, known) if len(name) > 2 else ""
     return f"the key {name[:40]!r} is not known here{hint or f'; known are {_listed(known)}'}"
 

@@ -206,7 +206,18 @@ TEXTS = [entry.formula for entry in ACTIVATIONS.values() if "[" not in entry.for
 
 
 @pytest.mark.parametrize(
-    "text", [*TEXTS, "abs(log(1+z**2)-1)", "abs(sqrt(z))", "sign(z)*z", "max(z, min(z**2, 1))"]
+    "text",
+    [
+        *TEXTS,
+        "abs(log(1+z**2)-1)",
+        "abs(sqrt(z))",
+        "sign(z)*z",
+        "max(z, min(z**2, 1))",
+        "where(z < -1, 0, where(z > 1, 0, z))",
+        "max(0, min(1, z))",
+        "min(max(z, -1), 1)",
+        "where(z < -1, -1, where(z > 1, 1, z))",
+    ],
 )
 def test_derivatives_are_free_of_steps_and_impulses(text):
     derivative = sp.diff(parse_formula(text).expr, z)

@@ -1,0 +1,480 @@
+"""Every equality on its own: both sides as numbers, in drawn instances, against nothing derived.
+
+What a derivation says is a list of equalities: each step's ``before = after``, and each named
+derivative with what it came to. Each of them is evaluated here for itself. A side that speaks of a
+derivative gets its number from :mod:`symbackprop.evaluate`, that is from the forward equations.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import chain, product
+from math import inf, prod
+from typing import Any
+
+import sympy as sp
+
+from symbackprop.chain import Adjoint
+from symbackprop.equations import Derivation, Equation, Fact, Partial, Program, Quantity, Role, names_in
+from symbackprop.errors import NoRule
+from symbackprop.evaluate import Arithmetic, Digits, Exact, Inexact, Instance, NoValue, small_sizes
+from symbackprop.kinds import signature
+
+INSTANCES = 2
+"""In how many instances an equality is checked, at the least."""
+
+ALL_ENTRIES = 6
+"""Up to how many entries are all checked; of more, as many are picked."""
+
+MANY_LAYERS = 8
+"""A program with more layers than this has its steps checked once for each kind."""
+
+_LARGEST_BITS = 3000
+_DRAWS = 8
+_MOST_INSTANCES = 4
+_TELLING = 1e-25
+
+
+@dataclass(frozen=True)
+class Equality:
+    """``left = right`` for all values of the free indices, each from 1 to its size.
+
+    ``facts`` names the declared facts that it leans on; ``kind`` says what it is to the derivation.
+    """
+
+    label: str
+    left: sp.Expr
+    right: sp.Expr
+    free: tuple[tuple[sp.Symbol, sp.Expr], ...]
+    kind: str = "step"
+    facts: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.left} = {self.right}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check of one equality found.
+
+    ``residual`` is the largest difference of the two sides over the entries that were checked,
+    relative to the larger side where that is above 1; ``None`` if there was no number to compare, and
+    then ``reason`` says why. ``same_as`` is the label of the equality of the same kind that stands
+    for this one, if it wasn't evaluated itself.
+    """
+
+    equality: Equality
+    method: str
+    residual: str | None
+    holds: bool
+    entries: int = 0
+    sizes: tuple[dict[str, int], ...] = ()
+    reason: str = ""
+    same_as: str | None = None
+    telling: bool = True
+
+    @property
+    def label(self) -> str:
+        """The label of the equality."""
+        return self.equality.label
+
+    @property
+    def left(self) -> sp.Expr:
+        """The left side that was checked."""
+        return self.equality.left
+
+    @property
+    def right(self) -> sp.Expr:
+        """The right side that was checked."""
+        return self.equality.right
+
+
+# --- one equality ------------------------------------------------------------------------------
+
+
+def check_equality(equality: Equality, *instances: Instance) -> Finding:
+    """Evaluate both sides in each instance, for all values of the free indices or a sample of them.
+
+    >>> from symbackprop.evaluate import Exact
+    >>> from symbackprop.forward import forward_model
+    >>> from symbackprop.spec import from_widths
+    >>> program = forward_model(from_widths("2-1", output_activation="linear")).program
+    >>> instance = Instance(program, small_sizes(program), Exact(), seed=1)
+    >>> a, z, j = program.quantities["a1"], program.quantities["z1"], sp.Symbol("j", integer=True)
+    >>> check_equality(Equality("a", a[j], z[j], ((j, z.dims[0]),)), instance).holds
+    True
+    >>> check_equality(Equality("a", a[j], 2 * z[j], ((j, z.dims[0]),)), instance).holds
+    False
+    """
+    checked, largest, magnitude = 0, 0, 0
+    try:
+        for instance in instances:
+            for difference, size in _differences(equality, instance):
+                largest, magnitude = max(largest, difference), max(magnitude, size)
+                checked += 1
+    except Inexact:
+        raise
+    except (NoValue, NoRule) as error:
+        return _finding(equality, instances, checked, None, str(error))
+    finding = _finding(equality, instances, checked, largest)
+    return replace(finding, telling=bool(magnitude > _TELLING))
+
+
+def _finding(
+    equality: Equality, instances: Sequence[Instance], entries: int, residual: Any, reason: str = ""
+) -> Finding:
+    arithmetic = instances[0].arithmetic
+    sizes = tuple(instance.sizes for instance in instances)
+    holds = residual is not None and bool(residual <= arithmetic.tolerance) and entries > 0
+    text = None if residual is None else _short_number(residual)
+    return Finding(equality, arithmetic.name, text, holds, entries, sizes, reason)
+
+
+def _differences(equality: Equality, instance: Instance) -> Iterator[tuple[Any, Any]]:
+    """At each entry the relative difference of the two sides, and the size of the larger."""
+    left, right = instance.build(equality.left), instance.build(equality.right)
+    names = [index.name for index, _ in equality.free]
+    for entry in picked_entries([instance.size(dim) for _, dim in equality.free], instance.seed):
+        env = dict(zip(names, entry, strict=True))
+        ours, theirs = instance.run(left, env), instance.run(right, env)
+        size = max(abs(ours), abs(theirs))
+        if not size < inf:
+            raise NoValue(f"a side is not finite at {env}")
+        yield abs(ours - theirs) / max(1, size), size
+
+
+def picked_entries(shape: Sequence[int], seed: int) -> list[tuple[int, ...]]:
+    """All entries of a small tensor; of a larger one the corners and a sample, off the diagonal too.
+
+    >>> picked_entries([2, 2], seed=0)
+    [(1, 1), (1, 2), (2, 1), (2, 2)]
+    >>> len(picked_entries([4, 5], seed=0))
+    6
+    """
+    everything = product(*(range(1, size + 1) for size in shape))
+    if prod(shape) <= ALL_ENTRIES:
+        return list(everything)
+    corners = list(product(*((1, size) for size in shape)))[: ALL_ENTRIES - 2]
+    corners[-1] = tuple(shape)
+    others = [entry for entry in everything if entry not in corners]
+    return corners + random.Random(f"entries {seed}").sample(
+        others, min(len(others), ALL_ENTRIES - len(corners))
+    )
+
+
+def _short_number(residual: Any) -> str:
+    if residual == 0:
+        return "0"
+    if isinstance(residual, Fraction):
+        return f"{float(residual):.1e}"
+    mantissa, exponent = _decimal(residual)
+    return f"{mantissa:.1f}e{exponent:+03d}"
+
+
+def _decimal(residual: Any) -> tuple[float, int]:
+    """A number as mantissa and power of ten, without the limits of a float."""
+    text = residual.context.nstr(residual, 3, min_fixed=0, max_fixed=0)
+    mantissa, _, exponent = text.partition("e")
+    return float(mantissa), int(exponent or 0)
+
+
+# --- instances for a program -------------------------------------------------------------------
+
+
+@dataclass
+class Laboratory:
+    """Instances of one program, drawn when they are asked for and kept.
+
+    An equality that cites facts is tried where these facts hold; every fact that it doesn't cite is
+    broken there, so that a fact used without saying so is found out.
+    """
+
+    program: Program
+    facts: tuple[Fact, ...] = ()
+    derivatives: tuple[Quantity, ...] = ()
+    seed: int = 0
+    _drawn: dict[Any, Instance] = field(default_factory=dict)
+    _exact: bool = True
+
+    def check(self, equality: Equality) -> Finding:
+        """Check one equality, in more instances as long as every number is 0 there."""
+        try:
+            for count in range(INSTANCES, _MOST_INSTANCES + 1):
+                finding = check_equality(equality, *(self.instance(n, equality.facts) for n in range(count)))
+                if finding.telling or not finding.holds:
+                    break
+        except Inexact:
+            self._exact = False
+            return self.check(equality)
+        except NoRule as error:
+            return Finding(equality, "none", None, False, reason=str(error))
+        return finding
+
+    def instance(self, turn: int, cited: Iterable[str]) -> Instance:
+        """The instance of this number in which the cited facts hold, and no other."""
+        key = (turn, frozenset(cited), self._exact)
+        if key not in self._drawn:
+            self._drawn[key] = self._draw(*key)
+        return self._drawn[key]
+
+    def _draw(self, turn: int, cited: Collection[str], exact: bool) -> Instance:
+        """An instance, of a few the one in which the most cases of the formulas occur."""
+        first = best = self._draw_once(turn, cited, self.seed + turn)
+        for attempt in range(1, _DRAWS if first.branches else 1):
+            other = self._draw_once(turn, cited, self.seed + turn + _MOST_INSTANCES * attempt)
+            best = other if len(other.branches) > len(best.branches) else best
+        return best
+
+    def _draw_once(self, turn: int, cited: Collection[str], seed: int) -> Instance:
+        kept = [fact for fact in self.facts if fact.name in cited]
+        broken = [fact for fact in self.facts if fact.name not in cited]
+        sizes = small_sizes(self.program, turn)
+
+        def draw(arithmetic: Arithmetic) -> Instance:
+            return Instance(self.program, sizes, arithmetic, seed, kept, broken, self.derivatives)
+
+        if self._exact:
+            try:
+                instance = draw(Exact())
+                if _bits(instance) <= _LARGEST_BITS:
+                    return instance
+            except Inexact:
+                pass
+            self._exact = False
+        return draw(Digits())
+
+
+def _bits(instance: Instance) -> int:
+    """The length of the longest numerator or denominator of the forward values."""
+    numbers = (number for table in instance.tables.values() for number in table.values())
+    rational = (number for number in numbers if isinstance(number, Fraction))
+    return max(max(n.numerator.bit_length(), n.denominator.bit_length()) for n in rational)
+
+
+# --- derivations -------------------------------------------------------------------------------
+
+
+def check_derivation(
+    derivation: Derivation, laboratory: Laboratory, label: str = "", key: KnownKinds | None = None
+) -> list[Finding]:
+    """Check each step for itself, and that each starts where the one before it ended."""
+    known = KnownKinds(laboratory) if key is None else key
+    findings = [known.check(equality) for equality in step_equalities(derivation, laboratory.program, label)]
+    return [*findings, *_breaks(derivation, label)]
+
+
+def step_equalities(derivation: Derivation, program: Program, label: str = "") -> Iterator[Equality]:
+    """What each step claims."""
+    free = _free(derivation.goal, program)
+    for number, step in enumerate(derivation.steps, 1):
+        name = f"{label}, step {number}: {step.rule}"
+        yield Equality(name, step.before, step.after, free, "step", tuple(step.facts))
+
+
+def _free(goal: sp.Expr, program: Program) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
+    """The free indices of a goal with their ranges, read off the entries that stand in it."""
+    found: dict[sp.Symbol, sp.Expr] = {}
+    for entry in goal.args if isinstance(goal, Partial) else (goal,):
+        if isinstance(entry, sp.Indexed):
+            dims = program.quantities[str(entry.base.label)].dims
+            pairs = zip(entry.indices, dims, strict=True)
+            found.update({index: dim for index, dim in pairs if index.is_Symbol})
+    return tuple(found.items())
+
+
+def _breaks(derivation: Derivation, label: str) -> Iterator[Finding]:
+    """A finding for each step that doesn't start where the one before it ended."""
+    before = derivation.goal
+    for number, step in enumerate(derivation.steps, 1):
+        if step.before != before:
+            equality = Equality(f"{label}, before step {number}", before, step.before, (), "link")
+            yield Finding(equality, "comparison", None, False, reason="the steps do not join up")
+        before = step.after
+
+
+def equation_equality(adjoint: Adjoint) -> Equality:
+    """What a named derivative's equation claims, under every fact that its derivation cites."""
+    assert adjoint.derivation is not None
+    equation = adjoint.equation
+    free = tuple(zip(equation.indices, equation.quantity.dims, strict=True))
+    facts = tuple(dict.fromkeys(chain.from_iterable(step.facts for step in adjoint.derivation.steps)))
+    return Equality(equation.label, equation.lhs, equation.rhs, free, "equation", facts)
+
+
+def check_program(
+    program: Program,
+    adjoints: Sequence[Adjoint],
+    facts: Iterable[Fact] = (),
+    seed: int = 0,
+    by_kind: bool | None = None,
+) -> tuple[Finding, ...]:
+    """Check every step of every derivation, and the equation of every derivative that has a name.
+
+    Args:
+        program: the forward equations.
+        adjoints: what was derived from them.
+        facts: the declared facts.
+        seed: where the values are drawn from.
+        by_kind: evaluate one equality of each kind, and give the others of that kind as the same with
+            other names. By default where there are more than eight layers.
+
+    >>> from symbackprop.chain import reverse
+    >>> from symbackprop.forward import forward_model
+    >>> from symbackprop.spec import from_widths
+    >>> program = forward_model(from_widths("2-1", output_activation="relu")).program
+    >>> findings = check_program(program, reverse(program))
+    >>> {finding.method for finding in findings}, all(finding.holds for finding in findings)
+    ({'exact rational arithmetic'}, True)
+    """
+    derivatives = tuple(adjoint.named for adjoint in adjoints if adjoint.named is not None)
+    laboratory = Laboratory(program, tuple(facts), derivatives, seed)
+    if by_kind is None:
+        by_kind = _layers(program) > MANY_LAYERS
+    known = KnownKinds(laboratory, by_kind)
+    derived = [adjoint for adjoint in adjoints if adjoint.derivation is not None]
+    found = {adjoint.of.name: _check_adjoint(adjoint, known) for adjoint in _last_layer_first(derived)}
+    return tuple(finding for adjoint in derived for finding in found[adjoint.of.name])
+
+
+def _check_adjoint(adjoint: Adjoint, known: KnownKinds) -> list[Finding]:
+    assert adjoint.derivation is not None
+    label = adjoint.named.name if adjoint.named is not None else str(adjoint.derivation.goal)
+    findings = check_derivation(adjoint.derivation, known.laboratory, label, known)
+    if adjoint.named is not None:
+        findings.append(known.check(equation_equality(adjoint)))
+    return findings
+
+
+def _layers(program: Program) -> int:
+    return len({e.quantity.layer for e in program.equations if e.quantity.layer is not None})
+
+
+def _last_layer_first(adjoints: Iterable[Adjoint]) -> list[Adjoint]:
+    """The order in which derivatives cost least: those near the cost stand for those of their kind."""
+
+    def depth(adjoint: Adjoint) -> int:
+        layer = adjoint.of.layer
+        return int(layer) if layer is not None and layer.is_Integer else 0
+
+    return sorted(adjoints, key=depth, reverse=True)
+
+
+class KnownKinds:
+    """Checks equalities; of those that differ in names only, the first stands for the others.
+
+    Two equalities are of a kind if they look the same with their names numbered, and so do the
+    definitions of every quantity in them and the equations that lead from there to the next
+    derivative with a name. What lies beyond enters both only as the value of that derivative.
+    """
+
+    def __init__(self, laboratory: Laboratory, by_kind: bool = False) -> None:
+        self.laboratory, self.by_kind = laboratory, by_kind
+        self.found: dict[Any, Finding] = {}
+        self.named = {q.of.name: q for q in laboratory.derivatives if q.of is not None}
+
+    def check(self, equality: Equality) -> Finding:
+        """The finding for one equality: its own, or that of the first of its kind."""
+        if not self.by_kind:
+            return self.laboratory.check(equality)
+        key = (equality.kind, equality.facts, self._kind(equality))
+        if key not in self.found:
+            self.found[key] = self.laboratory.check(equality)
+            return self.found[key]
+        first = self.found[key]
+        return replace(first, equality=equality, entries=0, same_as=first.label)
+
+    def _kind(self, equality: Equality) -> Any:
+        """Everything that the truth of an equality hangs on, with its names numbered."""
+        parts: list[sp.Basic] = [equality.left, equality.right]
+        parts += [part for pair in equality.free for part in pair]
+        parts += [fact.left for fact in self.laboratory.facts]
+        _, names = signature(parts)
+        derivatives = {q.name: q for q in self.laboratory.derivatives}
+        for name in (str(symbol) for symbol in names):
+            of = derivatives[name].of if name in derivatives else None
+            parts += self._definition(name) if of is None else [of.symbol, *self._use(of.name)]
+        for partial in sorted(equality.left.atoms(Partial) | equality.right.atoms(Partial), key=str):
+            parts += self._use(next(iter(sorted(names_in(partial.wrt) & self._all()))))
+        return signature(parts)[0]
+
+    def _all(self) -> set[str]:
+        return set(self.laboratory.program.quantities)
+
+    def _definition(self, name: str) -> list[sp.Basic]:
+        """Where the value of a quantity comes from: its equation, or what it is by its role."""
+        program = self.laboratory.program
+        if name in program.definitions:
+            return list(_parts(program.definitions[name]))
+        if name in program.quantities:
+            quantity = program.quantities[name]
+            return [sp.Integer(list(Role).index(quantity.role)), *quantity.dims]
+        return []
+
+    def _use(self, name: str) -> list[sp.Basic]:
+        """The equations that lead from a quantity to derivatives with a name, or to the cost."""
+        parts: list[sp.Basic] = []
+        for equation in self.laboratory.program.consumers.get(name, ()):
+            parts += _parts(equation)
+            if equation.quantity.name not in self.named:
+                parts += self._use(equation.quantity.name)
+        return parts
+
+
+def _parts(equation: Equation) -> tuple[sp.Basic, ...]:
+    return (equation.lhs, *equation.quantity.dims, equation.rhs)
+
+
+# --- the certificate ---------------------------------------------------------------------------
+
+
+def certificate(
+    findings: Sequence[Finding], generator: str = "", version: str = "", **about: Any
+) -> dict[str, Any]:
+    """What was checked, how, and what came out, ready for JSON.
+
+    >>> certificate([], generator="symbackprop", version="0", network="none")["holds"]
+    False
+    """
+    methods = Counter(finding.method for finding in findings)
+    return {
+        "generator": generator,
+        "version": version,
+        **about,
+        "holds": bool(findings) and all(finding.holds for finding in findings),
+        "checked": len(findings),
+        "failed": sum(not finding.holds for finding in findings),
+        "methods": dict(sorted(methods.items())),
+        "equalities": [_entry(finding) for finding in findings],
+    }
+
+
+def _entry(finding: Finding) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "label": finding.label,
+        "equality": _shortened(str(finding.equality)),
+        "method": finding.method,
+        "residual": finding.residual,
+        "holds": finding.holds,
+        "entries": finding.entries,
+        "sizes": [dict(sorted(sizes.items())) for sizes in finding.sizes],
+    }
+    if finding.equality.facts:
+        entry["facts"] = list(finding.equality.facts)
+    if finding.reason:
+        entry["reason"] = finding.reason
+    if finding.same_as is not None:
+        entry["as"] = f"{finding.same_as}, names changed"
+    return entry
+
+
+def _shortened(text: str, most: int = 240) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def free_of(indices: Mapping[sp.Symbol, sp.Expr]) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
+    """Ranges of free indices as an :class:`Equality` wants them."""
+    return tuple(indices.items())

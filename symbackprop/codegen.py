@@ -1,0 +1,322 @@
+"""From the programs of a batch to the keys that the template of a NumPy module is filled with."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import sympy as sp
+
+from symbackprop.arrays import Array, Vectoriser
+from symbackprop.batch import Batch
+from symbackprop.buffered import Buffers
+from symbackprop.equations import Equation, Quantity, Role
+from symbackprop.forward import EXAMPLES, Model
+from symbackprop.network import Network
+from symbackprop.numpy_code import Helpers, Names, array_code
+from symbackprop.stable import stable
+
+MARGIN = 100
+"""How long a line of generated code may be before it is broken."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One line of the program: a variable, the array that it is set to, and its equation's label."""
+
+    target: str
+    array: Array
+    label: str
+
+
+@dataclass
+class Generator:
+    """Collects what the module of one network is made of."""
+
+    model: Model
+    batch: Batch
+    helpers: Helpers = field(default_factory=Helpers)
+
+    @cached_property
+    def names(self) -> Names:
+        """How sizes and open symbols are called in the code."""
+        sizes = {symbol: _size_code(size) for symbol, size in self.model.sizes}
+        symbols = {symbol.name: python_name(symbol.name) for symbol in self.open_symbols}
+        quantities = {"C_x": "example_costs", "R": "penalty", "C": "total"}
+        return Names({**sizes, EXAMPLES: "N"}, quantities, symbols, self.helpers)
+
+    @cached_property
+    def open_symbols(self) -> tuple[sp.Symbol, ...]:
+        """Symbols of the cost and the penalty that the spec leaves open, such as lambda."""
+        known = {symbol for symbol, _ in self.model.sizes} | {EXAMPLES}
+        found = {s for e in self.batch.forward for s in e.rhs.atoms(sp.Symbol)}
+        named = {*self.batch.forward.quantities}
+        free = {s for s in found if s.name not in named and s not in known and not s.is_integer}
+        return tuple(sorted(free, key=lambda symbol: symbol.name))
+
+    @cached_property
+    def vectoriser(self) -> Vectoriser:
+        """Knows every quantity of the batch."""
+        deltas = {e.quantity.name: e.quantity for e in self.batch.deltas}
+        return Vectoriser({**self.batch.forward.quantities, **deltas})
+
+    def statement(self, equation: Equation) -> Statement:
+        """One equation as a line of code, in a form that can be evaluated."""
+        rhs = stable(equation.rhs, self.batch.forward.definitions)
+        same = Equation(equation.quantity, equation.indices, rhs, equation.label)
+        return Statement(self.names.quantity(equation.quantity.name), self.vectoriser.equation(same), equation.label)
+
+    @cached_property
+    def forward(self) -> tuple[Statement, ...]:
+        """From the inputs to the outputs."""
+        layers = (Role.PRE_ACTIVATION, Role.ACTIVATION, Role.INTERMEDIATE)
+        return tuple(self.statement(e) for e in self.batch.forward if e.quantity.role in layers)
+
+    @cached_property
+    def costs(self) -> tuple[Statement, ...]:
+        """From the outputs to the total cost."""
+        costs = (Role.EXAMPLE_COST, Role.PENALTY, Role.COST)
+        return tuple(self.statement(e) for e in self.batch.forward if e.quantity.role in costs)
+
+    @cached_property
+    def backward(self) -> tuple[Statement, ...]:
+        """The deltas, from the cost back."""
+        return tuple(self.statement(equation) for equation in self.batch.deltas)
+
+    @cached_property
+    def gradients(self) -> tuple[Statement, ...]:
+        """The gradients in the order of the parameters, under the parameters' names."""
+        found = []
+        for gradient in self.batch.gradients:
+            of = gradient.quantity.of
+            assert of is not None
+            statement = self.statement(gradient.equation)
+            found.append(Statement(of.name, statement.array, statement.label))
+        return tuple(found)
+
+    def lines(self, statements: Iterable[Statement]) -> list[str]:
+        """Lines of code, each with its equation's label in a comment."""
+        found: list[str] = []
+        for statement in statements:
+            code = array_code(statement.array, self.names).text
+            found += labelled(f"{statement.target} = {code}", statement.label)
+        return found
+
+    def gradient_lines(self) -> list[str]:
+        """The entries of the dictionary of gradients."""
+        found: list[str] = []
+        for statement in self.gradients:
+            code = array_code(statement.array, self.names).text
+            found += labelled(f'"{statement.target}": {code},', statement.label)
+        return found
+
+    def fast(self) -> tuple[list[str], list[str]]:
+        """The lines that allocate the buffers, and the lines that write into them."""
+        buffers = Buffers(self.names)
+        for statement in (*self.forward, *self.costs, *self.backward):
+            start = len(buffers.lines)
+            buffers.assign(statement.target, statement.array)
+            _comment(buffers.lines, start, statement.label)
+        for statement in self.gradients:
+            start = len(buffers.lines)
+            buffers.assign(f"grad_{statement.target}", statement.array)
+            _comment(buffers.lines, start, statement.label)
+        allocate = [
+            f"{name} = np.empty({_shape_code(dims, self.names)}, dtype)"
+            for name, dims in buffers.shapes.items()
+            if dims
+        ]
+        entries = ", ".join(f'"{s.target}": grad_{s.target}' for s in self.gradients)
+        allocate += wrapped(f"gradients = {{{entries}}}")
+        return allocate, [line for long in buffers.lines for line in wrapped(long)]
+
+
+def module_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str, object]:
+    """Everything that ``gradients.py.jinja`` is filled with.
+
+    ``about`` are the lines of the header that say from what the module was made.
+    """
+    generator = Generator(model, batch)
+    buffer_lines, fast_lines = generator.fast()
+    keys: dict[str, object] = {
+        "docstring": f"Cost and gradients of the network {model.network.name}.",
+        "about": list(about),
+        "buffer_lines": buffer_lines,
+        "fast_lines": fast_lines,
+        "forward_lines": generator.lines(generator.forward),
+        "cost_lines": generator.lines(generator.costs),
+        "backward_lines": generator.lines(generator.backward),
+        "gradient_lines": generator.gradient_lines(),
+        "total": generator.names.quantity("C"),
+    }
+    return keys | _interface(generator) | _helpers(generator) | _sample(generator)
+
+
+def _interface(generator: Generator) -> dict[str, object]:
+    """Shapes, sizes and the keyword arguments."""
+    model, names = generator.model, generator.names
+    parameters = model.program.parameters
+    open_sizes = [symbol for symbol, size in model.sizes if not size.is_Integer]
+    inputs, outputs = (quantity.dims[0] for quantity in model.program.inputs)
+    last = generator.forward[-1].target
+    return {
+        "parameters": [(p.name, _shape_literal(p, model)) for p in parameters],
+        "shape_words": "; a name stands for a size that the network leaves open" if open_sizes else "",
+        "unpacked": ", ".join(p.name for p in parameters) + ("," if len(parameters) == 1 else ""),
+        "input_size": names.symbol(inputs),
+        "output_size": names.symbol(outputs),
+        "input_key": _key(inputs, model),
+        "output_key": _key(outputs, model),
+        "output": last,
+        "options": _options(generator),
+        "size_options": "".join(f", *, {names.symbol(s)}" if not i else f", {names.symbol(s)}" for i, s in enumerate(dict.fromkeys(open_sizes))),
+        "setup": _setup(generator, (*generator.forward, *generator.costs, *generator.backward)),
+        "forward_setup": [line for line in _setup(generator, generator.forward) if not line.startswith("N ")],
+    }
+
+
+def _setup(generator: Generator, statements: Sequence[Statement]) -> list[str]:
+    """The sizes that the formulas use, read off the arrays."""
+    lines = ["N = x.shape[0]"]
+    code = "\n".join(array_code(s.array, generator.names).text for s in (*statements, *generator.gradients))
+    for symbol, size in generator.model.sizes:
+        name = generator.names.symbol(symbol)
+        if not size.is_Integer and name in code and not any(line.startswith(f"{name} ") for line in lines):
+            lines.append(f"{name} = {_where(symbol, generator.model)}")
+    return lines
+
+
+def _where(size: sp.Symbol, model: Model) -> str:
+    for parameter in model.program.parameters:
+        if size in parameter.dims:
+            return f"{parameter.name}.shape[{parameter.dims.index(size)}]"
+    return "x.shape[1]"
+
+
+def _options(generator: Generator) -> str:
+    """The keyword arguments: open symbols and open functions."""
+    values = dict(_spec_symbols(generator.model.network))
+    names = [
+        f"{python_name(symbol.name)}={values[symbol.name]!r}"
+        if symbol.name in values
+        else python_name(symbol.name)
+        for symbol in generator.open_symbols
+    ]
+    names += _open_functions(generator)
+    return f", *, {', '.join(names)}" if names else ""
+
+
+def _open_functions(generator: Generator) -> list[str]:
+    letters = sorted(generator.helpers.open_functions)
+    return [name for letter in letters for name in (letter, f"{letter}_prime")]
+
+
+def _spec_symbols(network: Network) -> tuple[tuple[str, float], ...]:
+    return network.values.symbols if network.values is not None else ()
+
+
+def _helpers(generator: Generator) -> dict[str, object]:
+    """Kernels of the template and functions made from formulas, those that the lines above used."""
+    functions = [
+        {"name": name, "docstring": _function_words(name), "code": code}
+        for name, code in generator.helpers.functions.items()
+    ]
+    return {"kernels": sorted(generator.helpers.kernels), "functions": functions}
+
+
+def _function_words(name: str) -> str:
+    if name.endswith("_derivative"):
+        return f"The derivative of the activation {name[1:].removesuffix('_derivative')}."
+    return f"The activation {name[1:]}."
+
+
+def _sample(generator: Generator) -> dict[str, object]:
+    """Sizes, targets and options that the module checks itself with."""
+    model = generator.model
+    open_sizes = dict.fromkeys(str(size) for _, size in model.sizes if not size.is_Integer)
+    sizes = {name: 2 + place % 4 for place, name in enumerate(open_sizes)}
+    options = [f"{python_name(s.name)}=0.1" for s in generator.open_symbols]
+    for letter in sorted(generator.helpers.open_functions):
+        options += [f"{letter}=np.sin", f"{letter}_prime=np.cos"]
+    outputs = _key(model.program.inputs[1].dims[0], model)
+    targets = f"rng.uniform(0.1, 0.9, (3, sizes.get({outputs}, {outputs})))"
+    return {"sample_sizes": repr(sizes), "sample_targets": targets, "sample_options": ", ".join(options)}
+
+
+def _shape_literal(parameter: Quantity, model: Model) -> str:
+    keys = [_key(size, model) for size in parameter.dims]
+    return "(" + ", ".join(keys) + ("," if len(keys) == 1 else "") + ")"
+
+
+def _key(size: sp.Expr, model: Model) -> str:
+    """A size as it stands in PARAMETERS: a number, or a name in quotes."""
+    declared = model.with_sizes(size)
+    return str(declared) if declared.is_Integer else f'"{declared}"'
+
+
+def _size_code(size: sp.Expr) -> str:
+    return str(size)
+
+
+def _shape_code(dims: tuple[sp.Expr, ...], names: Names) -> str:
+    sizes = [names.symbol(size) for size in dims]
+    return "(" + ", ".join(sizes) + ("," if len(sizes) == 1 else "") + ")"
+
+
+def _comment(lines: list[str], start: int, label: str) -> None:
+    """Put the label beside the first of the new lines."""
+    if label and start < len(lines):
+        lines[start] += f"  # ({label})"
+
+
+def python_name(name: str) -> str:
+    """A symbol's name as a Python identifier.
+
+    >>> python_name("lambda"), python_name("eta")
+    ('lambda_', 'eta')
+    """
+    return f"{name}_" if keyword.iskeyword(name) or name == "N" else name
+
+
+def labelled(line: str, label: str) -> list[str]:
+    """A line with its label in a comment, above it where the two are too long for one line."""
+    if not label:
+        return wrapped(line)
+    comment = f"  # ({label})"
+    return [line + comment] if len(line + comment) <= MARGIN else [f"# ({label})", *wrapped(line)]
+
+
+def wrapped(line: str, margin: int = MARGIN) -> list[str]:
+    """A long line broken after a comma or before an operator, as deep as it must be.
+
+    >>> wrapped("cost = f(a) + g(b)", margin=14)
+    ['cost = (', '    f(a)', '    + g(b)', ')']
+    """
+    if len(line) <= margin or " = " not in line and '": ' not in line:
+        return [line]
+    joint = '": ' if line.startswith('"') else " = "
+    target, _, code = line.partition(joint)
+    end = "," if code.endswith(",") and line.startswith('"') else ""
+    code = code.removesuffix(",") if end else code
+    if code.startswith("{") and code.endswith("}"):
+        return [f"{target}{joint}{{", *(f"    {part}," for part in _split(code[1:-1], (", ",))), "}"]
+    for joints in ((" + ", " - "), (" * ", " / ")):
+        parts = _split(code, joints)
+        if len(parts) > 1:
+            return [f"{target}{joint}(", *(f"    {part}" for part in parts), f"){end}"]
+    return [line]
+
+
+def _split(code: str, joints: tuple[str, ...]) -> list[str]:
+    """Pieces of code cut before operators (after commas) that no parenthesis encloses."""
+    parts, depth, start = [], 0, 0
+    for place, character in enumerate(code):
+        depth += (character in "([{") - (character in ")]}")
+        for joint in joints:
+            if depth == 0 and code.startswith(joint, place):
+                parts.append(code[start:place])
+                start = place + (len(joint) if joint == ", " else 1)
+    return [part for part in (*parts, code[start:]) if part]
+

@@ -1,0 +1,496 @@
+r"""The project's own LaTeX printer: expressions in the order of paper, every symbol by a macro.
+
+One small function for each type of node turns it into a :class:`~symbackprop.pieces.Piece`; a type
+with no function is refused by its name.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import singledispatch
+
+import sympy as sp
+from sympy.logic.boolalg import BooleanTrue
+
+from symbackprop.equations import Bracket, ExplicitPartial, Partial
+from symbackprop.errors import NoRule
+from symbackprop.functions import ScalarFunction
+from symbackprop.measure import rendered_width
+from symbackprop.numbers_tex import decimal, is_decimal, whole_number
+from symbackprop.paper_order import is_kronecker, leads_with_minus, ordered_factors, ordered_terms
+from symbackprop.pieces import (
+    Binding,
+    Piece,
+    Token,
+    atom,
+    deeper,
+    joined_product,
+    joined_sum,
+    parenthesised,
+    prefixed,
+    tex,
+    with_superscript,
+)
+from symbackprop.symbols import Names, carries_superscript, function_name, indexed, size, symbol
+
+_FRACTION, _SUM = 3, 2
+_TALLEST_EXPONENT, _WIDEST_EXPONENT = 1, 12.0
+_OPERATORS = {
+    sp.log: r"\ln",
+    sp.sin: r"\sin",
+    sp.cos: r"\cos",
+    sp.tan: r"\tan",
+    sp.sinh: r"\sinh",
+    sp.cosh: r"\cosh",
+    sp.tanh: r"\tanh",
+    sp.atan: r"\arctan",
+    sp.erf: r"\operatorname{erf}",
+    sp.sign: r"\operatorname{sgn}",
+}
+_RELATIONS = {
+    sp.StrictGreaterThan: ">",
+    sp.StrictLessThan: "<",
+    sp.GreaterThan: r"\geq",
+    sp.LessThan: r"\leq",
+    sp.Equality: "=",
+    sp.Unequality: r"\neq",
+}
+
+
+class Style(Enum):
+    """Where a piece stands, which is what decides how tall it may be."""
+
+    DISPLAY = "display"
+    FRACTION = "fraction"
+    SCRIPT = "script"
+
+
+@dataclass(frozen=True)
+class Printer:
+    """What a printing function must know besides the node.
+
+    Fractions wider than ``widest`` are laid on their side, so that a line may break inside them.
+    """
+
+    names: Names
+    style: Style = Style.DISPLAY
+    widest: float = math.inf
+
+    def piece(self, node: sp.Basic) -> Piece:
+        """The printed node."""
+        return _piece(node, self)
+
+    def within(self, style: Style) -> Printer:
+        """The printer for something inside a fraction or a script."""
+        return self if self.style is Style.SCRIPT else replace(self, style=style)
+
+    def width(self, piece: Piece) -> float:
+        """How wide a piece comes out, in characters."""
+        return rendered_width(tex(piece), self.names.notation)
+
+
+def latex(expr: sp.Basic, names: Names | None = None) -> str:
+    r"""An expression, or a condition, as LaTeX in the order of paper, on one line.
+
+    Raises:
+        NoRule: for a type of node that no rule prints, naming it.
+
+    >>> a, y = sp.Symbol("a", real=True), sp.Symbol("y", real=True)
+    >>> print(latex((a - y) * (1 - a) * a))
+    (\sbpactletter - \sbptargetletter) \sbpactletter (1 - \sbpactletter)
+    >>> print(latex(sp.Rational(1, 2) * (a - y) ** 2))
+    \frac{1}{2} (\sbpactletter - \sbptargetletter)^{2}
+    """
+    return tex(_piece(expr, Printer(names or Names())))
+
+
+@singledispatch
+def _piece(node: sp.Basic, printer: Printer) -> Piece:
+    raise NoRule(f"no rule prints {type(node).__name__}, which occurs as {str(node)[:60]}")
+
+
+# --- numbers and symbols ----------------------------------------------------------------------
+
+
+@_piece.register
+def _(node: sp.Rational, printer: Printer) -> Piece:
+    size_of = abs(node)
+    if is_decimal(size_of):
+        return Piece((Token(decimal(size_of)),), negative=node.p < 0)
+    if size_of.q == 1:
+        return Piece((Token(whole_number(int(size_of))),), negative=node.p < 0)
+    top, bottom = whole_number(int(size_of.p)), whole_number(int(size_of.q))
+    return replace(_fraction(atom(top), atom(bottom), printer), negative=node.p < 0)
+
+
+@_piece.register
+def _(node: sp.Float, printer: Printer) -> Piece:
+    digits, _, power = str(abs(node)).partition("e")
+    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    shown = rf"{digits} \cdot 10^{{{int(power)}}}" if power else digits
+    return Piece((Token(shown),), Binding.PRODUCT if power else Binding.ATOM, negative=bool(node < 0))
+
+
+@_piece.register
+def _(node: sp.NumberSymbol, printer: Printer) -> Piece:
+    known = {sp.pi: r"\pi", sp.E: r"\sbpexp{1}"}
+    if node not in known:
+        raise NoRule(f"no rule prints the number {node}")
+    return atom(known[node])
+
+
+@_piece.register
+def _(node: sp.Symbol, printer: Printer) -> Piece:
+    return atom(symbol(node, printer.names))
+
+
+@_piece.register
+def _(node: sp.Indexed, printer: Printer) -> Piece:
+    shown = indexed(node, printer.names)
+    return _derivative_sign(shown, printer) if shown.startswith(r"\sbppartial") else atom(shown)
+
+
+# --- sums and products ------------------------------------------------------------------------
+
+
+@_piece.register
+def _(node: sp.Add, printer: Printer) -> Piece:
+    common = _common_decimal(node)
+    if common is not None:
+        inner = sp.Add(*(sp.Mul(*term.as_coeff_Mul()) / common for term in node.args), evaluate=False)
+        return joined_product([printer.piece(inner)], printer.piece(common))
+    pieces = {term: printer.piece(term) for term in node.args}
+    order = ordered_terms([(term, pieces[term].negative) for term in node.args], printer.names)
+    shown = [pieces[term] for term in order]
+    dangling = [_closed(piece, term) for piece, term in zip(shown[:-1], order[:-1], strict=True)]
+    return joined_sum([*dangling, shown[-1]])
+
+
+def _common_decimal(node: sp.Add) -> sp.Rational | None:
+    """The long decimal that every term has for a coefficient: it is printed once, in front."""
+    sizes = {abs(term.as_coeff_Mul()[0]) for term in node.args}
+    common = sizes.pop()
+    is_common = not sizes and isinstance(common, sp.Rational) and is_decimal(common)
+    return common if is_common else None
+
+
+def _closed(piece: Piece, term: sp.Expr) -> Piece:
+    """A term with cases at its end, in parentheses: only the last term may end in an open brace."""
+    if not piece.tokens[-1].tex.endswith(r"\end{cases}"):
+        return piece
+    return replace(parenthesised(replace(piece, negative=False)), negative=piece.negative)
+
+
+@_piece.register
+def _(node: sp.Mul, printer: Printer) -> Piece:
+    numbers = [factor for factor in node.args if isinstance(factor, sp.Rational | sp.Float)]
+    if len(numbers) > 1:
+        return _as_written(node, printer)
+    over, under = _sides(node)
+    number = numbers[0] if numbers else sp.S.One
+    number, over, under = _with_radicals(number, over, under)
+    if any(_is_quantity(factor) for factor in under):
+        return _quotient(number, over, under, printer)
+    return _scaled(number, over, under, printer)
+
+
+def _as_written(node: sp.Mul, printer: Printer) -> Piece:
+    """A product of several numbers, which somebody has kept apart: in its own order."""
+    return joined_product([printer.piece(factor) for factor in node.args])
+
+
+def _sides(node: sp.Mul) -> tuple[list[sp.Expr], list[sp.Expr]]:
+    """The factors above and below the line of a fraction, the number left out."""
+    over, under = [], []
+    for factor in node.args:
+        if isinstance(factor, sp.Rational | sp.Float):
+            continue
+        base, exponent = factor.as_base_exp() if isinstance(factor, sp.Pow) else (factor, sp.S.One)
+        if exponent.is_number and exponent.is_negative:
+            under.append(sp.Pow(base, -exponent))
+        else:
+            over.append(factor)
+    return over, under
+
+
+def _with_radicals(
+    number: sp.Expr, over: list[sp.Expr], under: list[sp.Expr]
+) -> tuple[sp.Expr, list[sp.Expr], list[sp.Expr]]:
+    """``sqrt(2)/2`` is ``1/sqrt(2)`` on paper, and ``sqrt(2)/sqrt(pi)`` one root of a fraction."""
+    for root in [factor for factor in over if _is_root(factor)]:
+        partners = [factor for factor in under if _is_root(factor)]
+        if partners:
+            over = [f for f in over if f != root] + [sp.sqrt(root.base / partners[0].base, evaluate=False)]
+            under = [factor for factor in under if factor != partners[0]]
+        elif isinstance(number, sp.Rational) and number.q % root.base == 0:
+            number, over, under = number * root.base, [f for f in over if f != root], [*under, root]
+    return number, over, under
+
+
+def _is_root(factor: sp.Expr) -> bool:
+    is_root = isinstance(factor, sp.Pow) and factor.exp == sp.S.Half
+    return is_root and (factor.base.is_Integer or factor.base is sp.pi)
+
+
+def _is_quantity(factor: sp.Expr) -> bool:
+    """Whether a denominator is more than numbers and open symbols, so that it needs a fraction of its own."""
+    return bool(factor.atoms(sp.Indexed, sp.Sum, sp.Function)) or any(
+        str(name) in ("a", "z", "y") for name in factor.free_symbols
+    )
+
+
+def _scaled(number: sp.Expr, over: list[sp.Expr], under: list[sp.Expr], printer: Printer) -> Piece:
+    r"""A coefficient of numbers and open symbols, then the factors: ``\frac{\lambda}{2N} \sum_j …``."""
+    coefficient, rest = _coefficient(abs(number), over, under, printer)
+    factors = [printer.piece(factor) for factor in ordered_factors(rest, printer.names)]
+    whole = coefficient if coefficient and not factors else joined_product(factors, coefficient)
+    return replace(whole, negative=whole.negative != bool(number < 0))
+
+
+def _coefficient(
+    number: sp.Expr, over: list[sp.Expr], under: list[sp.Expr], printer: Printer
+) -> tuple[Piece | None, list[sp.Expr]]:
+    """The printed coefficient, ``None`` for 1, and the factors that are left."""
+    top, bottom = _number_sides(number)
+    if not under and bottom == 1:
+        return (None if top == 1 and over else printer.piece(top)), over
+    short = len(over) == 1 and _is_short(over[0]) and all(factor.is_number for factor in under)
+    above = over if short else [factor for factor in over if _is_open(factor)]
+    inner = printer.within(Style.FRACTION)
+    fraction = _fraction(_side(top, above, inner), _side(bottom, under, inner), printer)
+    return fraction, [factor for factor in over if factor not in above]
+
+
+def _number_sides(number: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    """What a number puts above and below the line."""
+    if not isinstance(number, sp.Rational) or is_decimal(number):
+        return number, sp.S.One
+    return sp.Integer(number.p), sp.Integer(number.q)
+
+
+def _is_short(factor: sp.Expr) -> bool:
+    base = factor.base if isinstance(factor, sp.Pow) else factor
+    return isinstance(base, sp.Symbol | sp.Indexed | sp.NumberSymbol)
+
+
+def _is_open(factor: sp.Expr) -> bool:
+    """Whether a factor is a number or a symbol that stands for one: it goes above the line."""
+    return not factor.atoms(sp.Indexed, sp.Function, Partial, sp.Sum, sp.Add) and not any(
+        str(name) in ("a", "z", "y") for name in factor.free_symbols
+    )
+
+
+def _side(number: sp.Expr, factors: list[sp.Expr], printer: Printer) -> Piece:
+    """What stands above or below the line of a fraction."""
+    shown = [printer.piece(factor) for factor in ordered_factors(factors, printer.names)]
+    if not shown:
+        return printer.piece(number)
+    if number == 1 and len(shown) == 1:
+        return shown[0]
+    return joined_product(shown, None if number == 1 else printer.piece(number))
+
+
+def _quotient(number: sp.Expr, over: list[sp.Expr], under: list[sp.Expr], printer: Printer) -> Piece:
+    """A fraction with quantities below the line, then what is too tall to stand above it."""
+    top, bottom = _number_sides(abs(number))
+    after = [factor for factor in over if _stays_outside(factor)]
+    above = [factor for factor in over if factor not in after]
+    inner = printer.within(Style.FRACTION)
+    numerator, denominator = _side(top, above, inner), _side(bottom, under, inner)
+    negative = bool(number < 0) != numerator.negative
+    fraction = _fraction(replace(numerator, negative=False), denominator, printer)
+    if not after:
+        return replace(fraction, negative=negative)
+    rest = [printer.piece(factor) for factor in ordered_factors(after, printer.names)]
+    whole = joined_product([fraction, *rest])
+    return replace(whole, negative=whole.negative != negative)
+
+
+def _stays_outside(factor: sp.Expr) -> bool:
+    return isinstance(factor, sp.Sum | Partial) or is_kronecker(factor) or factor.has(sp.Piecewise)
+
+
+def _fraction(top: Piece, bottom: Piece, printer: Printer) -> Piece:
+    """One fraction: upright, with a slash in a script, on its side where it is too wide for a line."""
+    shown = rf"\frac{{{tex(top)}}}{{{tex(bottom)}}}"
+    if printer.style is Style.SCRIPT:
+        return _slashed(top, bottom)
+    if rendered_width(shown, printer.names.notation) > printer.widest:
+        return _slashed(top, bottom)
+    return atom(shown, _FRACTION if printer.style is Style.DISPLAY else 1, Binding.PRODUCT)
+
+
+def _slashed(top: Piece, bottom: Piece) -> Piece:
+    left = parenthesised(top) if top.binding < Binding.PRODUCT or top.open_end else top
+    right = parenthesised(bottom) if bottom.binding < Binding.POWER or bottom.open_end else bottom
+    slash = Token("/", 1, "{}", tight=True)
+    tokens = (*left.tokens, slash, replace(right.tokens[0], tight=True, cost=None), *right.tokens[1:])
+    return Piece(tokens, Binding.PRODUCT, max(left.height, right.height), top.negative)
+
+
+@_piece.register
+def _(node: sp.Pow, printer: Printer) -> Piece:
+    base, exponent = node.args
+    if exponent.is_number and exponent.is_negative:
+        return _reciprocal(node, printer)
+    if exponent == sp.S.Half:
+        inner = printer.piece(base)
+        return atom(rf"\sqrt{{{tex(inner)}}}", inner.height)
+    return with_superscript(_base(base, printer), tex(printer.within(Style.SCRIPT).piece(exponent)))
+
+
+def _reciprocal(node: sp.Pow, printer: Printer) -> Piece:
+    below = sp.Pow(node.base, -node.exp)
+    if _is_quantity(below):
+        return _quotient(sp.S.One, [], [below], printer)
+    return _scaled(sp.S.One, [], [below], printer)
+
+
+def _base(base: sp.Expr, printer: Printer) -> Piece:
+    """What an exponent is put on; a symbol with a superscript of its own is put in parentheses."""
+    piece = printer.piece(base)
+    if isinstance(base, sp.Indexed | sp.Symbol):
+        if carries_superscript(tex(piece), printer.names):
+            return parenthesised(replace(piece, height=max(piece.height, 1)))
+        return replace(piece, tokens=(Token(f"{{{tex(piece)}}}"),)) if isinstance(base, sp.Indexed) else piece
+    if piece.binding < Binding.ATOM or piece.negative or piece.open_end or isinstance(base, sp.exp):
+        return parenthesised(piece)
+    return piece
+
+
+@_piece.register
+def _(node: sp.Sum, printer: Printer) -> Piece:
+    body, negative = _sum_body(node.function, printer)
+    signs = [_sum_sign(limits, printer) for limits in reversed(node.limits)]
+    first = replace(body.tokens[0], cost=None)
+    tokens = (*(Token(sign) for sign in signs), first, *(deeper(t, 1) for t in body.tokens[1:]))
+    height = max(body.height, _SUM if printer.style is Style.DISPLAY else 1)
+    return Piece(tokens, Binding.PRODUCT, height, negative, open_end=True)
+
+
+def _sum_body(body: sp.Expr, printer: Printer) -> tuple[Piece, bool]:
+    """What is summed, and whether a minus sign is better put before the sum."""
+    negative = False
+    if isinstance(body, sp.Add) and all(printer.piece(term).negative for term in body.args):
+        body, negative = sp.Add(*(-term for term in body.args), evaluate=False), True
+    piece = printer.piece(body)
+    negative = negative or piece.negative
+    piece = replace(piece, negative=False)
+    return (parenthesised(piece) if piece.binding < Binding.PRODUCT else piece), negative
+
+
+def _sum_sign(limits: sp.Tuple, printer: Printer) -> str:
+    bound, lower, upper = limits
+    shown = [tex(printer.piece(bound)), tex(printer.piece(lower))]
+    top = size(upper, printer.names) if isinstance(upper, sp.Symbol) else tex(printer.piece(upper))
+    return rf"\sum_{{{shown[0]}={shown[1]}}}^{{{top}}}"
+
+
+# --- functions --------------------------------------------------------------------------------
+
+
+@_piece.register
+def _(node: ScalarFunction, printer: Printer) -> Piece:
+    name = function_name(type(node).letter, type(node).order, printer.names)
+    return prefixed(name, parenthesised(printer.piece(node.args[0])))
+
+
+@_piece.register
+def _(node: sp.exp, printer: Printer) -> Piece:
+    inner = printer.within(Style.SCRIPT).piece(node.args[0])
+    small = inner.height <= _TALLEST_EXPONENT and printer.width(inner) <= _WIDEST_EXPONENT
+    if small and not node.has(sp.Sum):
+        return Piece((Token(rf"\sbpexp{{{tex(inner)}}}"),), Binding.POWER, inner.height)
+    return prefixed(r"\exp", parenthesised(printer.piece(node.args[0])))
+
+
+@_piece.register
+def _(node: sp.Abs, printer: Printer) -> Piece:
+    """Of ``|a - y|`` and ``|y - a|``, which are equal, the one in the order of paper."""
+    inner = node.args[0]
+    if isinstance(inner, sp.Add):
+        signs = {term: printer.piece(term).negative for term in inner.args}
+        if leads_with_minus(inner, signs, printer.names):
+            inner = sp.Add(*(-term for term in inner.args), evaluate=False)
+    return parenthesised(replace(printer.piece(inner), negative=False), r"\lvert", r"\rvert")
+
+
+@_piece.register
+def _(node: sp.Function, printer: Printer) -> Piece:
+    name = _OPERATORS.get(type(node))
+    if name is None or len(node.args) != 1:
+        raise NoRule(f"no rule prints the function {type(node).__name__}, which occurs as {str(node)[:60]}")
+    inner = printer.piece(node.args[0])
+    if isinstance(node, sp.log) and _is_short(node.args[0]) and not isinstance(node.args[0], sp.Pow):
+        return Piece((Token(f"{name} {tex(inner)}"),), Binding.PRODUCT, inner.height, open_end=True)
+    return prefixed(name, parenthesised(inner))
+
+
+# --- derivatives, brackets and cases ----------------------------------------------------------
+
+
+@_piece.register
+def _(node: Partial, printer: Printer) -> Piece:
+    macro = r"\sbpexplicitpartial" if isinstance(node, ExplicitPartial) else r"\sbppartial"
+    inner = printer.within(Style.FRACTION)
+    shown = f"{macro}{{{tex(inner.piece(node.of))}}}{{{tex(inner.piece(node.wrt))}}}"
+    return _derivative_sign(shown, printer)
+
+
+def _derivative_sign(shown: str, printer: Printer) -> Piece:
+    return atom(shown, _FRACTION if printer.style is Style.DISPLAY else 1, Binding.PRODUCT)
+
+
+@_piece.register
+def _(node: sp.KroneckerDelta, printer: Printer) -> Piece:
+    left, right = (tex(printer.within(Style.SCRIPT).piece(arg)) for arg in node.args)
+    return atom(rf"\sbpbracket{{{left} = {right}}}")
+
+
+@_piece.register
+def _(node: Bracket, printer: Printer) -> Piece:
+    return atom(rf"\sbpbracket{{{tex(printer.piece(node.args[0]))}}}")
+
+
+@_piece.register
+def _(node: sp.core.relational.Relational, printer: Printer) -> Piece:
+    sign = _RELATIONS.get(type(node))
+    if sign is None:
+        raise NoRule(f"no rule prints the condition {node}")
+    left, right = (tex(printer.piece(arg)) for arg in node.args)
+    return atom(f"{left} {sign} {right}", binding=Binding.SUM)
+
+
+@_piece.register
+def _(node: sp.And, printer: Printer) -> Piece:
+    conditions = sorted(node.args, key=sp.default_sort_key)
+    return atom(r" \land ".join(tex(printer.piece(arg)) for arg in conditions), binding=Binding.SUM)
+
+
+@_piece.register
+def _(node: sp.Piecewise, printer: Printer) -> Piece:
+    condition = _indicated(node)
+    if condition is not None:
+        return atom(rf"\sbpbracket{{{tex(printer.piece(condition))}}}")
+    inner = printer.within(Style.FRACTION)
+    rows = [f"{tex(inner.piece(value))} & {_when(case, inner)}" for value, case in node.args]
+    shown = r"\begin{cases} " + r" \\ ".join(rows) + r" \end{cases}"
+    return Piece((Token(shown),), Binding.PRODUCT, 4, open_end=True)
+
+
+def _indicated(node: sp.Piecewise) -> sp.Basic | None:
+    """The condition under which cases are 1, if they are 0 otherwise."""
+    if len(node.args) != 2 or not isinstance(node.args[1].args[1], BooleanTrue):
+        return None
+    (first, condition), (second, _) = node.args
+    if (first, second) == (1, 0):
+        return condition
+    return sp.Not(condition) if (first, second) == (0, 1) else None
+
+
+def _when(condition: sp.Basic, printer: Printer) -> str:
+    if isinstance(condition, BooleanTrue):
+        return r"\sbpotherwise"
+    return rf"\sbpif {tex(printer.piece(condition))}"
