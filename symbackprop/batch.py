@@ -106,7 +106,9 @@ def batch(model: Model, adjoints: Sequence[Adjoint]) -> Batch:
         for equation in backward_equations(adjoints)
         if equation.quantity.role is not Role.GRADIENT
     )
+    order = {parameter.name: place for place, parameter in enumerate(model.program.parameters)}
     wanted = [a for a in adjoints if a.named is not None and a.named.role is Role.GRADIENT]
+    wanted.sort(key=lambda adjoint: order.get(adjoint.of.name, len(order)))
     with distribute(False):
         gradients = tuple(_total_gradient(model, lift, adjoint) for adjoint in wanted)
     return Batch(forward, deltas, gradients)

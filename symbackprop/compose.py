@@ -58,10 +58,10 @@ class Composition:
 
     def folding(self) -> dict[sp.Expr, sp.Expr]:
         """The definitions to read from right to left; a coupled one also at the letter of its own sum."""
-        found = dict(self.definitions)
-        for entry, definition in self.definitions.items():
+        found = {entry: rhs for entry, rhs in self.definitions.items() if isinstance(entry, sp.Indexed)}
+        for entry, definition in tuple(found.items()):
             inner = [node for node in distinct(definition) if isinstance(node, sp.Sum)]
-            if isinstance(entry, sp.Indexed) and not any(node.has(*entry.indices) for node in inner):
+            if not any(node.has(*entry.indices) for node in inner):
                 for node in inner:
                     letter = node.limits[0][0]
                     found[sp.Indexed(entry.base, letter)] = definition.xreplace({entry.indices[0]: letter})

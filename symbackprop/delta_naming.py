@@ -127,27 +127,50 @@ def _latest(node: sp.Expr, table: Table) -> sp.Expr:
 
 
 def mark(expr: sp.Expr, part: Part) -> sp.Expr:
-    """Put marked entries for the derivatives of a part, wherever they stand as they are.
+    """Put marked entries for the derivatives of a part, wherever they stand.
 
     A derivative that is a product u v, with the entry's own derivatives in v alone, is found by its v,
     which is t/u: so it is found where u has been cancelled or multiplied with something else.
+
+    Raises:
+        NoRule: where a derivative by the entry is left over.
     """
-    marked = {}
+    cores = {}
     for entry, found in part.marks().items():
         core, rest = _core(found)
-        marked[core] = entry / rest
+        cores[core] = entry / rest
     memo: dict[sp.Basic, sp.Basic] = {}
 
     def visit(node: sp.Basic) -> sp.Basic:
-        if node in marked:
-            return marked[node]
+        if node in cores:
+            return cores[node]
         if is_leaf(node):
             return node
         if node not in memo:
-            memo[node] = node.func(*map(visit, node.args))
+            memo[node] = _multiple(node, cores) or node.func(*map(visit, node.args))
         return memo[node]
 
-    return visit(expr)
+    marked = visit(expr)
+    if marked.has(sp.KroneckerDelta):
+        raise NoRule(f"the derivative of {part.quantity.name} doesn't stand as a factor: use the chain route")
+    return marked
+
+
+def _multiple(node: sp.Basic, cores: Table) -> sp.Expr | None:
+    """What stands for a sum whose terms are all the same number of times those of a known one."""
+    if not isinstance(node, sp.Add):
+        return None
+    mine = {rest: number for number, rest in map(_number_and_rest, node.args)}
+    for core, entry in cores.items():
+        theirs = {rest: number for number, rest in map(_number_and_rest, sp.Add.make_args(core))}
+        if mine.keys() == theirs.keys():
+            ratios = {mine[rest] / theirs[rest] for rest in mine}
+            return ratios.pop() * entry if len(ratios) == 1 else None
+    return None
+
+
+def _number_and_rest(term: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    return term.as_coeff_Mul(rational=True)
 
 
 def _core(found: sp.Expr) -> tuple[sp.Expr, sp.Expr]:

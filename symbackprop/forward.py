@@ -7,8 +7,8 @@ the spec calls them, numbers or symbols, is kept beside the program for the prin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import sympy as sp
@@ -38,11 +38,18 @@ class Model:
     total: Program
     sizes: tuple[tuple[sp.Symbol, sp.Expr], ...]
     facts: tuple[Fact, ...]
+    given: Mapping[str, Quantity] = field(default_factory=dict)
 
     @cached_property
     def cost(self) -> Quantity:
         """The cost of one example."""
         return self.program.outputs[0]
+
+    @cached_property
+    def own_parameters(self) -> tuple[Quantity, ...]:
+        """The parameters to differentiate with respect to: all but those of the layer after a general one."""
+        outside = {q.of.layer for q in self.given.values() if q.of is not None}
+        return tuple(p for p in self.program.parameters if p.layer not in outside)
 
     @property
     def symbolic_depth(self) -> bool:

@@ -7,7 +7,8 @@ with no function is refused by its name.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import singledispatch
 
@@ -19,7 +20,13 @@ from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
 from symbackprop.measure import rendered_width
 from symbackprop.numbers_tex import decimal, is_decimal, whole_number
-from symbackprop.paper_order import is_kronecker, leads_with_minus, ordered_factors, ordered_terms
+from symbackprop.paper_order import (
+    is_kronecker,
+    is_plain_number,
+    leads_with_minus,
+    ordered_factors,
+    ordered_terms,
+)
 from symbackprop.pieces import (
     Binding,
     Piece,
@@ -36,6 +43,7 @@ from symbackprop.pieces import (
 from symbackprop.symbols import Names, carries_superscript, function_name, indexed, size, symbol
 
 _FRACTION, _SUM = 3, 2
+_DEEP = 12
 _TALLEST_EXPONENT, _WIDEST_EXPONENT = 1, 12.0
 _OPERATORS = {
     sp.log: r"\ln",
@@ -77,10 +85,22 @@ class Printer:
     names: Names
     style: Style = Style.DISPLAY
     widest: float = math.inf
+    known: dict[tuple[Style, sp.Basic], Piece] = field(default_factory=dict, compare=False, repr=False)
 
     def piece(self, node: sp.Basic) -> Piece:
-        """The printed node."""
-        return _piece(node, self)
+        """The printed node; what it was printed as before, if it was."""
+        found = self.known.get((self.style, node))
+        if found is None:
+            found = self.known[self.style, node] = _piece(node, self)
+        return found
+
+    def whole(self, expr: sp.Basic) -> Piece:
+        """A whole expression, from the inside out where it is nested so deep that Python would give up."""
+        nested = [node for node in _inside_out(expr) if isinstance(node, sp.Sum)]
+        for node in nested if len(nested) > _DEEP else ():
+            for style in (Style.DISPLAY, Style.FRACTION):
+                replace(self, style=style).piece(node)
+        return self.piece(expr)
 
     def within(self, style: Style) -> Printer:
         """The printer for something inside a fraction or a script."""
@@ -103,7 +123,21 @@ def latex(expr: sp.Basic, names: Names | None = None) -> str:
     >>> print(latex(sp.Rational(1, 2) * (a - y) ** 2))
     \frac{1}{2} (\sbpactletter - \sbptargetletter)^{2}
     """
-    return tex(_piece(expr, Printer(names or Names())))
+    return tex(Printer(names or Names()).whole(expr))
+
+
+def _inside_out(expr: sp.Basic) -> Iterator[sp.Basic]:
+    """Every distinct sub-expression once, each after those inside it."""
+    seen: set[sp.Basic] = set()
+    stack = [(expr, False)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack += [(arg, False) for arg in node.args]
 
 
 @singledispatch
@@ -256,7 +290,7 @@ def _coefficient(
     top, bottom = _number_sides(number)
     if not under and bottom == 1:
         return (None if top == 1 and over else printer.piece(top)), over
-    short = len(over) == 1 and _is_short(over[0]) and all(factor.is_number for factor in under)
+    short = len(over) == 1 and _is_short(over[0]) and all(is_plain_number(factor) for factor in under)
     above = over if short else [factor for factor in over if _is_open(factor)]
     inner = printer.within(Style.FRACTION)
     fraction = _fraction(_side(top, above, inner), _side(bottom, under, inner), printer)

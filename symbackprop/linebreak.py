@@ -7,7 +7,6 @@ have fixed sizes and may open in one row and close in another.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from itertools import pairwise
 
 import sympy as sp
@@ -41,11 +40,11 @@ def latex_rows(expr: sp.Basic, names: Names | None = None, budget: float = ARTIC
     """
     names = names or Names()
     printer = Printer(names)
-    rows = _broken(signed(printer.piece(expr)), printer, budget)
+    rows = _broken(signed(printer.whole(expr)), printer, budget)
     if all(rendered_width(row, names.notation) <= budget for row in rows):
         return rows
-    narrow = replace(printer, widest=budget)
-    return _broken(signed(narrow.piece(expr)), narrow, budget)
+    narrow = Printer(names, widest=budget)
+    return _broken(signed(narrow.whole(expr)), narrow, budget)
 
 
 def _broken(tokens: tuple[Token, ...], printer: Printer, budget: float) -> list[str]:

@@ -48,6 +48,26 @@ _TERM_RANKS = {
 _OPEN, _EARLY, _SLOPE, _PARTIAL, _LATE, _FUNCTION, _KRONECKER, _TALL, _SUM = 1, 4, 5, 8, 13, 14, 15, 16, 17
 
 
+class _Spelled:
+    """Orders what nothing else has ordered by its spelling, which is worked out only then."""
+
+    def __init__(self, node: sp.Expr) -> None:
+        self.node = node
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Spelled) and self.node == other.node
+
+    def __lt__(self, other: _Spelled) -> bool:
+        return str(self.node) < str(other.node)
+
+
+def is_plain_number(node: sp.Basic) -> bool:
+    """Whether an expression is made of numbers alone, told without a look at all of a long one."""
+    if isinstance(node, sp.Number | sp.NumberSymbol):
+        return True
+    return isinstance(node, sp.Pow | sp.Mul | sp.Add) and all(is_plain_number(arg) for arg in node.args)
+
+
 def is_kronecker(node: sp.Basic) -> bool:
     """Whether this is one where indices are equal and zero elsewhere."""
     return isinstance(node, sp.KroneckerDelta | Bracket)
@@ -65,10 +85,10 @@ def ordered_factors(factors: list[sp.Expr], names: Names) -> list[sp.Expr]:
 
 
 def _factor_key(node: sp.Expr, names: Names, around: frozenset[sp.Expr] = frozenset()) -> Key:
-    if node.is_number:
-        return (0, (), 0, str(node))
+    if is_plain_number(node):
+        return (0, (), 0, _Spelled(node))
     base = node.base if isinstance(node, sp.Pow) else node
-    return (*_factor_place(base, names, around), str(node))
+    return (*_factor_place(base, names, around), _Spelled(node))
 
 
 def _factor_place(base: sp.Expr, names: Names, around: frozenset[sp.Expr]) -> Key:
@@ -104,7 +124,7 @@ def _difference_place(base: sp.Add, names: Names, around: frozenset[sp.Expr]) ->
         return (_TALL, (), 0)
     if any(has_kronecker(term) for term in base.args):
         return (_LATE, (), 0)
-    rest = [term for term in base.args if term.free_symbols]
+    rest = [term for term in base.args if not is_plain_number(term)]
     if len(rest) == len(base.args):
         return (_EARLY, (), 0)
     partners = sorted(around & {f for term in rest for f in split_product(term)}, key=str)
@@ -131,13 +151,13 @@ def term_key(term: sp.Expr, names: Names) -> Key:
     >>> sorted([-y, a, sp.Integer(1)], key=lambda term: term_key(term, Names()))
     [1, a, -y]
     """
-    factors = [factor for factor in split_product(term) if not factor.is_number]
+    factors = [factor for factor in split_product(term) if not is_plain_number(factor)]
     bases = [factor.base if isinstance(factor, sp.Pow) else factor for factor in factors]
-    degree = sum(abs(float(f.exp)) if isinstance(f, sp.Pow) and f.exp.is_number else 1.0 for f in factors)
+    degree = sum(abs(float(f.exp)) if isinstance(f, sp.Pow) and f.exp.is_Number else 1.0 for f in factors)
     ranks = tuple(sorted(_term_rank(base, names) for base in bases))
     spots = tuple(_position(base, names) for base in sorted(bases, key=lambda b: _factor_key(b, names)))
     complexity = sum(isinstance(base, sp.Add) for base in bases)
-    return (_category(factors), complexity, ranks, degree, spots, str(term))
+    return (_category(factors), complexity, ranks, degree, spots, _Spelled(term))
 
 
 def _category(factors: list[sp.Expr]) -> int:
@@ -150,7 +170,7 @@ def _category(factors: list[sp.Expr]) -> int:
 
 def _term_rank(base: sp.Expr, names: Names) -> int:
     if isinstance(base, sp.Add):
-        ranks = [_term_rank(f, names) for term in base.args for f in split_product(term) if not f.is_number]
+        ranks = [_term_rank(f, names) for term in base.args for f in split_product(term) if not is_plain_number(f)]
         return min(ranks, default=0)
     if isinstance(base, sp.Indexed | sp.Symbol):
         role = names.role(base)
@@ -163,7 +183,7 @@ def _term_rank(base: sp.Expr, names: Names) -> int:
 def _position(base: sp.Expr, names: Names, down: bool = False) -> Key:
     """Layer and indices of an entry; factors go from the last layer down, terms go up."""
     if isinstance(base, sp.exp):
-        return (float(base.args[0].could_extract_minus_sign()),)
+        return (float(base.args[0].as_coeff_Mul()[0].is_negative),)
     if not isinstance(base, sp.Indexed | sp.Symbol):
         return ()
     quantity = names.quantity(base)
@@ -200,6 +220,6 @@ def leads_with_minus(node: sp.Add, negative: dict[sp.Expr, bool], names: Names) 
 
 def _is_fraction(term: sp.Expr) -> bool:
     return any(
-        isinstance(factor, sp.Pow) and factor.exp.is_negative and factor.base.free_symbols
+        isinstance(factor, sp.Pow) and factor.exp.is_negative and not is_plain_number(factor.base)
         for factor in split_product(term)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import sympy as sp
 
@@ -92,6 +93,7 @@ class Names:
         known = _ARGUMENTS.get(base_name(node))
         return known[1] if known else None
 
+    @cached_property
     def own_sizes(self) -> frozenset[str]:
         """The names of the symbols that the spec uses for sizes."""
         return frozenset(str(symbol) for shown in self.sizes.values() for symbol in shown.free_symbols)
@@ -245,7 +247,7 @@ def _is_index(name: str) -> bool:
 
 def _is_size(node: sp.Basic, names: Names) -> bool:
     name = str(node)
-    return name in names.sizes or name in names.own_sizes() or _size_suffix(name) is not None
+    return name in names.sizes or name in names.own_sizes or _size_suffix(name) is not None
 
 
 def _size_suffix(name: str) -> str | None:

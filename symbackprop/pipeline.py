@@ -1,0 +1,196 @@
+"""The map of the whole: from a network to its derivation, gradient code and certificate.
+
+    spec ──► network ──► forward program ──► derivative ──► delta form ──► vectorised program ──► printed
+
+| stage | takes | gives | module |
+|---|---|---|---|
+| spec | TOML, a mapping, widths | ``Network`` | ``spec`` |
+| forward program | ``Network`` | ``Model``: equations of one example, total cost, sizes | ``forward`` |
+| composite | ``Program`` | the cost as one expression, its raw derivative | ``compose`` |
+| delta form | ``Program`` | ``Adjoint``s: derivations and their equations | ``chain``, ``composite`` |
+| batch | ``Model``, ``Adjoint``s | ``Batch``: the same with an index for examples | ``batch`` |
+| vectorised program | equations | arrays | ``arrays`` |
+| printing | expressions, arrays | LaTeX, NumPy | ``latex``, ``numpy_code``, ``document``, ``codegen`` |
+| checking | any of these | findings, a certificate | ``evaluate``, ``check`` |
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import sympy as sp
+from sympy.core.parameters import distribute
+
+from symbackprop.batch import Batch, batch
+from symbackprop.chain import Adjoint, backward_equations, reverse
+from symbackprop.codegen import module_keys
+from symbackprop.compose import compose, compose_total
+from symbackprop.composite import composite_route
+from symbackprop.equations import Equation, Quantity, Step
+from symbackprop.errors import SymbackpropError
+from symbackprop.forward import Model, forward_model
+from symbackprop.network import Network
+from symbackprop.render import fill
+from symbackprop.version import GENERATOR
+
+if TYPE_CHECKING:
+    from symbackprop.check import Certificate
+    from symbackprop.document import Document
+
+ROUTES = ("chain", "composite")
+
+
+def derive(network: Network, route: str = "chain", wrt: Sequence[str] = ()) -> NetworkDerivation:
+    """Derive backpropagation for a network.
+
+    Args:
+        network: what :func:`symbackprop.load` gives.
+        route: ``chain``, the chain rule over the definitions, or ``composite``, from the derivative
+            of the cost as written out. Both arrive at the same equations.
+        wrt: what to differentiate with respect to besides the parameters: ``x``.
+
+    Raises:
+        NoRule: for an operation that no rule covers, by its name.
+        SymbackpropError: for a route or a ``wrt`` that doesn't exist.
+
+    >>> from symbackprop.spec import from_widths
+    >>> for equation in derive(from_widths("2-1")).equations:
+    ...     print(equation)
+    delta1[j] = 2*(1 - a1[j])*(a1[j] - y[j])*a1[j]
+    dW1[j, k] = delta1[j]*x[k]
+    db1[j] = delta1[j]
+    """
+    if route not in ROUTES:
+        raise SymbackpropError(f"route: {route!r}: there are {' and '.join(ROUTES)}")
+    unknown = [name for name in wrt if name != "x"]
+    if unknown:
+        raise SymbackpropError(f"wrt: {unknown[0]!r}: besides the parameters there is x, the input")
+    model = forward_model(network)
+    return NetworkDerivation(model, _adjoints(model, route, bool(wrt)), route)
+
+
+def _adjoints(model: Model, route: str, wrt_input: bool) -> tuple[Adjoint, ...]:
+    parameters = model.own_parameters
+    if route == "composite" and not model.symbolic_depth:
+        adjoints = composite_route(model.program, model.facts)
+        if not wrt_input:
+            return adjoints
+        return (*adjoints, reverse(model.program, model.facts, model.program.inputs[:1])[-1])
+    wrt = (*parameters, *model.program.inputs[:1]) if wrt_input else parameters
+    return reverse(model.program, model.facts, wrt, model.given)
+
+
+@dataclass(frozen=True)
+class NetworkDerivation:
+    """Backpropagation for one network: every stage, each made when it is first asked for."""
+
+    model: Model
+    adjoints: tuple[Adjoint, ...]
+    route: str = "chain"
+
+    @property
+    def network(self) -> Network:
+        """What it was derived from."""
+        return self.model.network
+
+    @cached_property
+    def cost(self) -> sp.Expr:
+        """The cost of a batch as one explicit expression in inputs, targets and parameters alone.
+
+        ``x[n, k]`` is input k of example n; sums over units and examples stay sums, and sizes that
+        the spec gives as numbers stand as numbers. Sub-expressions are shared.
+        """
+        return self.model.with_sizes(compose_total(self.model))
+
+    @cached_property
+    def example_cost(self) -> sp.Expr:
+        """The cost of one example as one explicit expression."""
+        return self.model.with_sizes(compose(self.model.program))
+
+    def raw_gradient(self, parameter: str, *indices: int) -> sp.Expr:
+        """The derivative of :attr:`cost` with respect to an entry of a parameter, unsimplified.
+
+        The entry is ``W1[j, k]`` or ``b1[j]`` with those letters for indices, unless numbers are given.
+
+        Raises:
+            SymbackpropError: for a name that is no parameter, or indices that aren't its own.
+        """
+        from symbackprop.compose import raw_gradient
+
+        quantity = self._parameter(parameter)
+        letters = sp.symbols("j k", integer=True, positive=True)[: len(quantity.dims)]
+        if indices and len(indices) != len(quantity.dims):
+            raise SymbackpropError(f"{parameter} has {len(quantity.dims)} indices, not {len(indices)}")
+        entry = quantity[tuple(map(sp.Integer, indices)) or tuple(letters)]
+        with distribute(False):
+            return raw_gradient(self.cost, entry)
+
+    def _parameter(self, name: str) -> Quantity:
+        for quantity in self.model.program.parameters:
+            if quantity.name == name:
+                return quantity
+        names = ", ".join(q.name for q in self.model.program.parameters)
+        raise SymbackpropError(f"{name!r} is no parameter of this network; there are {names}")
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """The delta form, for one example, in the order in which it is computed."""
+        return backward_equations(self.adjoints)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """Every step of every derivation: rule, before, after, because."""
+        one = tuple(a.derivation for a in self.adjoints if a.derivation is not None)
+        total = tuple(gradient.derivation for gradient in self.batch.gradients)
+        return tuple(step for derivation in (*one, *total) for step in derivation.steps)
+
+    @cached_property
+    def batch(self) -> Batch:
+        """The programs of a batch."""
+        return batch(self.model, self.adjoints)
+
+    @cached_property
+    def code(self) -> str:
+        """The source of the generated NumPy module."""
+        return fill("gradients.py.jinja", module_keys(self.model, self.batch, self.about))
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The header of everything that is generated: by what, and from which spec."""
+        network = self.network
+        return (f"Generated by {GENERATOR} from the spec of {network.name} ({network.fingerprint}); do not edit.",)
+
+    def compile(self) -> types.ModuleType:
+        """The generated module, imported from memory."""
+        module = types.ModuleType(f"{self.network.name.replace('-', '_')}_gradients")
+        module.__dict__["__file__"] = f"<generated for {self.network.name}>"
+        exec(compile(self.code, module.__dict__["__file__"], "exec"), module.__dict__)
+        return module
+
+    def document(self, notation: str = "nielsen", forms: Sequence[str] = ()) -> Document:
+        """The derivation laid out for reading, with every equality that is printed."""
+        from symbackprop.document import lay_out
+
+        return lay_out(self, notation, tuple(forms))
+
+    def to_latex(self, notation: str = "nielsen", form: str | Sequence[str] = ()) -> str:
+        """The LaTeX fragment in a notation and one or more forms.
+
+        Raises:
+            FormRefused: for a form that makes no sense for this network.
+        """
+        forms = (form,) if isinstance(form, str) else tuple(form)
+        return self.document(notation, forms).to_latex()
+
+    def certificate(self, forms: Sequence[str] = ()) -> Certificate:
+        """Every printed equality, checked independently of how it was derived."""
+        return self.document(forms=forms).certificate
+
+    def options(self) -> Mapping[str, float]:
+        """Numbers that the spec gives to open symbols."""
+        values = self.network.values
+        return dict(values.symbols) if values is not None else {}
