@@ -15,7 +15,7 @@ from sympy.core.parameters import distribute
 
 from symbackprop.calculus import derivative
 from symbackprop.chain import Adjoint, backward_equations
-from symbackprop.equations import Derivation, Equation, Partial, Program, Quantity, Role
+from symbackprop.equations import Derivation, Equation, Partial, Program, Quantity, Role, label_of
 from symbackprop.forward import EXAMPLES, Model
 from symbackprop.indices import EXAMPLE, put_in
 from symbackprop.log import Log
@@ -35,7 +35,7 @@ class TotalGradient:
     @property
     def equation(self) -> Equation:
         """The gradient as an equation over the quantities of a batch."""
-        return Equation(self.quantity, self.indices, self.derivation.result, self.quantity.name)
+        return Equation(self.quantity, self.indices, self.derivation.result, label_of(self.quantity.name))
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Lift:
     """Adds the example index to everything that differs from example to example."""
 
     def __init__(self, program: Program, adjoints: Iterable[Adjoint] = ()) -> None:
-        names = {quantity.name for quantity in program.inputs}
+        outside = (*program.inputs, *program.given)
+        names = {quantity.name for quantity in outside}
         for equation in program:
             if equation.names & names:
                 names.add(equation.quantity.name)

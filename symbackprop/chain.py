@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import sympy as sp
 from sympy.core.parameters import distribute
@@ -25,10 +26,11 @@ from symbackprop.equations import (
     Program,
     Quantity,
     Role,
+    label_of,
 )
 from symbackprop.errors import NoRule
 from symbackprop.indices import at_indices, fresh_index, letters, put_in
-from symbackprop.kinds import Kinds
+from symbackprop.kinds import Kind, Kinds, original
 from symbackprop.log import Log
 from symbackprop.rules import Context, Rule
 
@@ -69,13 +71,14 @@ class Adjoint:
         if self.named is not None:
             return self.named[tuple(indices)]
         assert self.derivation is not None
-        return at_indices(self.derivation.result, self.indices, indices)
+        result = self.derivation.result
+        return result if tuple(indices) == self.indices else at_indices(result, self.indices, indices)
 
     @property
     def equation(self) -> Equation:
         """The definition of the named derivative."""
         assert self.named is not None and self.derivation is not None
-        return Equation(self.named, self.indices, self.derivation.result, self.named.name)
+        return Equation(self.named, self.indices, self.derivation.result, label_of(self.named.name))
 
 
 @dataclass
@@ -86,6 +89,7 @@ class Reverse:
     facts: tuple[Fact, ...] = ()
     adjoints: dict[str, Adjoint] = field(default_factory=dict)
     kinds: Kinds = field(default_factory=Kinds)
+    kind_of: dict[str, Kind] = field(default_factory=dict)
 
     @property
     def cost(self) -> Quantity:
@@ -120,7 +124,8 @@ def reverse(
         raise NoRule("a derivative is taken of one number, and the program's output is not one number")
     sweep = Reverse(program, tuple(facts))
     for name, delta in (given or {}).items():
-        sweep.adjoints[name] = Adjoint(program.quantities[name], (), delta, None)
+        indices = own_indices(delta)
+        sweep.adjoints[name] = Adjoint(program.quantities[name], indices, delta, None)
     needed = _between(program, wrt)
     with distribute(False):
         for equation in reversed(program.equations):
@@ -160,8 +165,8 @@ def _differentiate(sweep: Reverse, quantity: Quantity, indices: tuple[sp.Symbol,
     if not consumers:
         raise NoRule(f"the cost does not depend on {quantity.name}: its gradient would be 0")
     named = _name(sweep, quantity)
-    task = _Task(quantity[indices], dict(zip(indices, quantity.dims, strict=True)), consumers, sweep)
-    derivation = sweep.kinds.derive(task.key(), task.derive)
+    task = _Task(quantity, indices, consumers, sweep)
+    derivation, sweep.kind_of[quantity.name] = sweep.kinds.derive(task.key(), task.derive)
     if named is None and not _worth_inlining(sweep, quantity, derivation):
         named = _adjoint_quantity(sweep, quantity)
     sweep.adjoints[quantity.name] = Adjoint(quantity, indices, named, derivation)
@@ -190,7 +195,7 @@ def _adjoint_quantity(sweep: Reverse, quantity: Quantity) -> Quantity:
 
 def _worth_inlining(sweep: Reverse, quantity: Quantity, derivation: Derivation) -> bool:
     """Whether putting the right side in costs no sum twice: it has none, or it is used once."""
-    if not derivation.result.has(sp.Sum):
+    if not original(derivation).result.has(sp.Sum):
         return True
     definition = sweep.program.definitions.get(quantity.name)
     if definition is None or definition.quantity.role is not Role.ACTIVATION:
@@ -200,25 +205,38 @@ def _worth_inlining(sweep: Reverse, quantity: Quantity, derivation: Derivation) 
 
 @dataclass(frozen=True)
 class _Task:
-    """What one derivation starts from: the entry, its ranges, and the equations that use it."""
+    """What one derivation starts from: a quantity, letters for its axes, and the equations that use it."""
 
-    entry: sp.Expr
-    ranges: dict[sp.Expr, sp.Expr]
+    quantity: Quantity
+    indices: tuple[sp.Symbol, ...]
     consumers: list[Equation]
     sweep: Reverse
+
+    @cached_property
+    def entry(self) -> sp.Expr:
+        return self.quantity[self.indices]
+
+    @cached_property
+    def ranges(self) -> dict[sp.Expr, sp.Expr]:
+        return dict(zip(self.indices, self.quantity.dims, strict=True))
 
     @property
     def cost(self) -> sp.Expr:
         return self.sweep.cost.symbol
 
-    def key(self) -> list[sp.Basic]:
-        """Everything that the derivation depends on, as expressions."""
-        parts: list[sp.Basic] = [self.entry, self.cost, *self.ranges.values()]
+    def key(self) -> list[sp.Basic | Kind]:
+        """Everything that the derivation depends on; what was derived before, by its kind."""
+        parts: list[sp.Basic | Kind] = [self.cost, *_head(self.quantity, self.indices)]
         for equation in self.consumers:
-            parts += [equation.lhs, *equation.quantity.dims, equation.rhs]
+            parts += [*_head(equation.quantity, equation.indices), equation.rhs]
             if equation.quantity != self.sweep.cost:
-                parts.append(self.sweep.adjoints[equation.quantity.name].at(equation.indices))
+                parts.append(self.known(equation.quantity.name))
         return [*parts, *(fact.left for fact in self.sweep.facts)]
+
+    def known(self, name: str) -> sp.Basic | Kind:
+        """What stands for a derivative that was found before: its name, or else its kind."""
+        named = self.sweep.adjoints[name].named
+        return self.sweep.kind_of[name] if named is None else named.symbol
 
     def derive(self) -> Derivation:
         log = Log(Partial(self.cost, self.entry))
@@ -274,6 +292,10 @@ class _Task:
             indices = partial.wrt.indices if isinstance(partial.wrt, sp.Indexed) else ()
             found[partial] = self.sweep.adjoints[name].at(indices)
         return put_in(expr, found)
+
+
+def _head(quantity: Quantity, indices: tuple[sp.Symbol, ...]) -> tuple[sp.Basic, ...]:
+    return (quantity.symbol, *indices, *quantity.dims)
 
 
 @dataclass(frozen=True)

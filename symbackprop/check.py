@@ -22,6 +22,7 @@ from symbackprop.chain import Adjoint
 from symbackprop.equations import Derivation, Equation, Fact, Partial, Program, Quantity, Role, names_in
 from symbackprop.errors import NoRule
 from symbackprop.evaluate import Arithmetic, Digits, Exact, Inexact, Instance, NoValue, small_sizes
+from symbackprop.forward import Model, forward_model
 from symbackprop.kinds import signature
 
 INSTANCES = 2
@@ -33,7 +34,6 @@ ALL_ENTRIES = 6
 MANY_LAYERS = 8
 """A program with more layers than this has its steps checked once for each kind."""
 
-_LARGEST_BITS = 3000
 _DRAWS = 8
 _MOST_INSTANCES = 4
 _TELLING = 1e-25
@@ -136,7 +136,7 @@ def _finding(
 
 def _differences(equality: Equality, instance: Instance) -> Iterator[tuple[Any, Any]]:
     """At each entry the relative difference of the two sides, and the size of the larger."""
-    left, right = instance.build(equality.left), instance.build(equality.right)
+    left, right = instance.settled(equality.left), instance.settled(equality.right)
     names = [index.name for index, _ in equality.free]
     for entry in picked_entries([instance.size(dim) for _, dim in equality.free], instance.seed):
         env = dict(zip(names, entry, strict=True))
@@ -197,6 +197,7 @@ class Laboratory:
     facts: tuple[Fact, ...] = ()
     derivatives: tuple[Quantity, ...] = ()
     seed: int = 0
+    sizes: Mapping[sp.Symbol, int] | None = None
     _drawn: dict[Any, Instance] = field(default_factory=dict)
     _exact: bool = True
 
@@ -232,27 +233,17 @@ class Laboratory:
     def _draw_once(self, turn: int, cited: Collection[str], seed: int) -> Instance:
         kept = [fact for fact in self.facts if fact.name in cited]
         broken = [fact for fact in self.facts if fact.name not in cited]
-        sizes = small_sizes(self.program, turn)
+        sizes = self.sizes or small_sizes(self.program, turn)
 
         def draw(arithmetic: Arithmetic) -> Instance:
             return Instance(self.program, sizes, arithmetic, seed, kept, broken, self.derivatives)
 
         if self._exact:
             try:
-                instance = draw(Exact())
-                if _bits(instance) <= _LARGEST_BITS:
-                    return instance
+                return draw(Exact())
             except Inexact:
-                pass
-            self._exact = False
+                self._exact = False
         return draw(Digits())
-
-
-def _bits(instance: Instance) -> int:
-    """The length of the longest numerator or denominator of the forward values."""
-    numbers = (number for table in instance.tables.values() for number in table.values())
-    rational = (number for number in numbers if isinstance(number, Fraction))
-    return max(max(n.numerator.bit_length(), n.denominator.bit_length()) for n in rational)
 
 
 # --- derivations -------------------------------------------------------------------------------
@@ -342,11 +333,15 @@ def check_program(
 
 def _check_adjoint(adjoint: Adjoint, known: KnownKinds) -> list[Finding]:
     assert adjoint.derivation is not None
-    label = adjoint.named.name if adjoint.named is not None else str(adjoint.derivation.goal)
-    findings = check_derivation(adjoint.derivation, known.laboratory, label, known)
+    findings = check_derivation(adjoint.derivation, known.laboratory, _label(adjoint), known)
     if adjoint.named is not None:
         findings.append(known.check(equation_equality(adjoint)))
     return findings
+
+
+def _label(adjoint: Adjoint) -> str:
+    assert adjoint.derivation is not None
+    return adjoint.named.name if adjoint.named is not None else str(adjoint.derivation.goal)
 
 
 def _layers(program: Program) -> int:
@@ -428,6 +423,124 @@ def _parts(equation: Equation) -> tuple[sp.Basic, ...]:
     return (equation.lhs, *equation.quantity.dims, equation.rhs)
 
 
+# --- a symbol for the depth --------------------------------------------------------------------
+
+CONCRETE_DEPTH = 4
+"""How many layers a network with a symbol for its depth is given to be checked."""
+
+
+def check_model(
+    model: Model, adjoints: Sequence[Adjoint], seed: int = 0, by_kind: bool | None = None
+) -> tuple[Finding, ...]:
+    """:func:`check_program` for a model; one with a symbol for its depth is checked layer by layer.
+
+    What was derived for any layer l is checked in a network of four layers, for l = 1, 2, 3.
+    """
+    if not model.symbolic_depth:
+        return check_program(model.program, adjoints, model.facts, seed, by_kind)
+    concrete = at_depth(model)
+    derivatives = [a.named for a in adjoints if a.named is not None]
+    at_layers = [(layers, _Layers(model, concrete, layers)) for layers in layer_values(model)]
+    named = {q.name: q for _, at in at_layers for q in map(at.derivative, derivatives)}
+    laboratory = Laboratory(concrete.program, concrete.facts, tuple(named.values()), seed)
+    general = _general_equalities(model, adjoints)
+    here = dict.fromkeys(at.equality(equality, layers) for equality in general for layers, at in at_layers)
+    breaks = (_breaks(a.derivation, _label(a)) for a in adjoints if a.derivation is not None)
+    return (*map(laboratory.check, here), *chain.from_iterable(breaks))
+
+
+def _general_equalities(model: Model, adjoints: Sequence[Adjoint]) -> Iterator[Equality]:
+    for adjoint in adjoints:
+        if adjoint.derivation is not None:
+            yield from step_equalities(adjoint.derivation, model.program, _label(adjoint))
+            if adjoint.named is not None:
+                yield equation_equality(adjoint)
+
+
+def at_depth(model: Model, depth: int = CONCRETE_DEPTH) -> Model:
+    """The model of the same network with a number of layers instead of a symbol."""
+    hidden, output = model.network.layers
+    return forward_model(replace(model.network, depth=None, layers=(*(hidden,) * (depth - 1), output)))
+
+
+def layer_values(model: Model, depth: int = CONCRETE_DEPTH) -> list[dict[sp.Symbol, int]]:
+    """Numbers for the symbols l and L: the last layer is ``depth``, and l is each layer before it."""
+    last = next(s for s in _layer_symbols(model) if s.name == model.network.depth)
+    general = next(s for s in _layer_symbols(model) if s != last)
+    return [{last: depth, general: number} for number in range(1, depth)]
+
+
+def _layer_symbols(model: Model) -> list[sp.Symbol]:
+    layers = (q.layer for q in model.program.quantities.values() if q.layer is not None)
+    return sorted(set().union(*(layer.free_symbols for layer in layers)), key=str)
+
+
+def instantiate(expr: sp.Expr, layers: Mapping[sp.Symbol, int], symbolic: Model, concrete: Model) -> sp.Expr:
+    """An expression about layers l and L as one about numbered layers: ``W[l+1]`` becomes ``W3``.
+
+    The activation of layer 0 is the input, and the size ``n_l`` becomes ``n_2``.
+    """
+    return _Layers(symbolic, concrete, layers).expr(expr)
+
+
+class _Layers:
+    """Numbers put in for the symbols of layers, in names, sizes and expressions."""
+
+    def __init__(self, symbolic: Model, concrete: Model, layers: Mapping[sp.Symbol, int]) -> None:
+        self.concrete = concrete
+        self.numbers: dict[sp.Basic, sp.Basic] = {s: sp.Integer(n) for s, n in layers.items()}
+        own = {q.layer for q in symbolic.program.quantities.values() if q.layer is not None}
+        every = {layer + step for layer in own for step in (-1, 0, 1)}
+        self.texts = {str(layer).replace(" ", ""): layer.xreplace(self.numbers) for layer in every}
+
+    def name(self, name: str) -> str:
+        """A quantity's name, or that of a size, with the layer's number."""
+        for text, number in self.texts.items():
+            if name == f"n_{text}":
+                return f"n_{number}"
+            if name.endswith(f"[{text}]"):
+                letter = name[: -len(text) - 2]
+                return "x" if (letter, number) == ("a", 0) else f"{letter}{number}"
+        return name
+
+    def expr(self, expr: sp.Expr) -> sp.Expr:
+        """An expression with all its names changed."""
+        names: dict[sp.Basic, sp.Basic] = dict(self.numbers)
+        for symbol in expr.atoms(sp.Symbol, sp.IndexedBase):
+            if isinstance(symbol, sp.IndexedBase):
+                names[symbol] = sp.IndexedBase(self.name(str(symbol.label)), real=True)
+            elif symbol not in names and self.name(symbol.name) != symbol.name:
+                names[symbol] = sp.Symbol(self.name(symbol.name), **symbol.assumptions0)
+        return expr.xreplace(names)
+
+    def derivative(self, quantity: Quantity) -> Quantity:
+        """A named derivative, of the numbered quantity."""
+        assert quantity.of is not None and quantity.cost is not None
+        of = self.concrete.program.quantities[self.name(quantity.of.name)]
+        return replace(
+            quantity,
+            name=self.name(quantity.name),
+            layer=of.layer,
+            dims=tuple(self.expr(dim) for dim in quantity.dims),
+            of=of,
+            cost=self.concrete.cost,
+        )
+
+    def equality(self, equality: Equality, layers: Mapping[sp.Symbol, int]) -> Equality:
+        """An equality about numbered layers; the label says which, if it is about any layer l."""
+        left, right = self.expr(equality.left), self.expr(equality.right)
+        free = tuple((index, self.expr(dim)) for index, dim in equality.free)
+        names = names_in(equality.left) | names_in(equality.right)
+        general = next(symbol for symbol in layers if self.numbers[symbol] != max(self.numbers.values()))
+        where = f" at {general} = {layers[general]}" if any(_speaks_of(n, general) for n in names) else ""
+        return replace(equality, label=equality.label + where, left=left, right=right, free=free)
+
+
+def _speaks_of(name: str, layer: sp.Symbol) -> bool:
+    """Whether a name such as ``W[l+1]`` or ``n_l`` holds the symbol of a layer."""
+    return f"[{layer}" in name or name.startswith(f"n_{layer}")
+
+
 # --- the certificate ---------------------------------------------------------------------------
 
 
@@ -473,8 +586,3 @@ def _entry(finding: Finding) -> dict[str, Any]:
 
 def _shortened(text: str, most: int = 240) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def free_of(indices: Mapping[sp.Symbol, sp.Expr]) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
-    """Ranges of free indices as an :class:`Equality` wants them."""
-    return tuple(indices.items())

@@ -16,8 +16,8 @@ from sympy.core.parameters import distribute
 from symbackprop.calculus import derivative
 from symbackprop.equations import Program, Quantity
 from symbackprop.errors import NoRule
-from symbackprop.forward import EXAMPLE, Model
-from symbackprop.indices import letters
+from symbackprop.forward import Model
+from symbackprop.indices import EXAMPLE, letters
 
 
 class Composition:

@@ -81,7 +81,9 @@ class _Route:
         context = Context(dict(zip(indices, parameter.dims, strict=True)))
         log.apply((collapse_kronecker, pull_out_factors), context)
         named = _derivative_quantity(parameter, self.cost, f"d{parameter.name}", "d", Role.GRADIENT)
-        self.adjoints[parameter.name] = Adjoint(parameter, indices, named, Derivation(log.goal, tuple(log.steps)))
+        self.adjoints[parameter.name] = Adjoint(
+            parameter, indices, named, Derivation(log.goal, tuple(log.steps))
+        )
 
     def path(self, parameter: Quantity) -> Iterator[Quantity]:
         """From the cost back to the parameter's own layer: every z, and each a that needs a look."""
@@ -95,7 +97,7 @@ class _Route:
     def is_part(self, equation: Equation) -> bool:
         """Whether an activation is a part of its own: a coupled one, or one that the cost has cases in."""
         (user,) = self.program.consumers[equation.quantity.name]
-        return equation.rhs.has(sp.Sum) or user.rhs.has(sp.Piecewise)
+        return bool(equation.rhs.has(sp.Sum) or user.rhs.has(sp.Piecewise))
 
     def part(self, quantity: Quantity, entry: sp.Expr) -> Part:
         """The quantity with its folded derivatives by an entry, where the composite uses it."""
@@ -186,6 +188,8 @@ def _refuse_unless_layered(program: Program) -> None:
         quantity = equation.quantity
         if quantity.role not in (Role.PRE_ACTIVATION, Role.ACTIVATION) or len(quantity.dims) != 1:
             raise NoRule(f"{quantity.name} is no layer's z or a: use the chain route for this program")
+        if not equation.rhs.has(*equation.indices):
+            raise NoRule(f"the entries of {quantity.name} are all the same: use the chain route")
     for quantity in (*program.parameters, *(equation.quantity for equation in layers)):
         users = len(program.consumers[quantity.name])
         if users != 1:

@@ -147,7 +147,9 @@ def mark(expr: sp.Expr, part: Part) -> sp.Expr:
         if is_leaf(node):
             return node
         if node not in memo:
-            memo[node] = _multiple(node, cores) or node.func(*map(visit, node.args))
+            memo[node] = (
+                _inner_sum(node, cores) or _multiple(node, cores) or node.func(*map(visit, node.args))
+            )
         return memo[node]
 
     marked = visit(expr)
@@ -156,21 +158,31 @@ def mark(expr: sp.Expr, part: Part) -> sp.Expr:
     return marked
 
 
+def _inner_sum(node: sp.Basic, cores: Table) -> sp.Expr | None:
+    """A sum over a marked entry, where SymPy has written the two sums as one over two indices."""
+    if not isinstance(node, sp.Sum) or len(node.limits) == 1:
+        return None
+    inner = cores.get(sp.Sum(node.function, node.limits[0]))
+    return sp.Sum(inner, *node.limits[1:]) if inner is not None else None
+
+
 def _multiple(node: sp.Basic, cores: Table) -> sp.Expr | None:
     """What stands for a sum whose terms are all the same number of times those of a known one."""
     if not isinstance(node, sp.Add):
         return None
-    mine = {rest: number for number, rest in map(_number_and_rest, node.args)}
+    mine = _numbers(node)
     for core, entry in cores.items():
-        theirs = {rest: number for number, rest in map(_number_and_rest, sp.Add.make_args(core))}
+        theirs = _numbers(core)
         if mine.keys() == theirs.keys():
             ratios = {mine[rest] / theirs[rest] for rest in mine}
             return ratios.pop() * entry if len(ratios) == 1 else None
     return None
 
 
-def _number_and_rest(term: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
-    return term.as_coeff_Mul(rational=True)
+def _numbers(expr: sp.Expr) -> dict[sp.Expr, sp.Expr]:
+    """The terms of a sum, each without its number, with that number."""
+    pairs = (term.as_coeff_Mul(rational=True) for term in sp.Add.make_args(expr))
+    return {rest: number for number, rest in pairs}
 
 
 def _core(found: sp.Expr) -> tuple[sp.Expr, sp.Expr]:

@@ -61,7 +61,8 @@ def _eliminate(formula: sp.Expr, slope: sp.Expr) -> sp.Expr | None:
     resultant = sp.resultant(_numerator(b - in_t), _numerator(d - slope_in_t), t)
     for factor, _ in sp.factor_list(resultant)[1]:
         if sp.degree(factor, d) == 1:
-            return _tidy(sp.solve(factor, d)[0].subs(b, output))
+            slope_of, rest = sp.Poly(factor, d).all_coeffs()
+            return _tidy((-rest / slope_of).xreplace({b: output}))
     return None
 
 

@@ -7,14 +7,24 @@ index from 1, and a partial derivative that has not been worked out yet is a :cl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import sympy as sp
 
 from symbackprop.indices import at_indices
+
+
+def label_of(name: str) -> str:
+    """The label of an equation, from the name of what it defines.
+
+    >>> label_of("delta2"), label_of("W[l+1]"), label_of("grad_W1")
+    ('delta-2', 'W-l+1', 'grad-W-1')
+    """
+    return re.sub(r"(?<=[A-Za-z])(?=\d)", "-", re.sub(r"\[(.*)\]$", r"-\1", name)).replace("_", "-")
 
 
 class Role(Enum):
@@ -66,13 +76,19 @@ class Quantity:
     @cached_property
     def symbol(self) -> sp.Symbol | sp.IndexedBase:
         """The SymPy object that stands for the whole quantity."""
-        return sp.IndexedBase(self.name, real=True) if self.dims else sp.Symbol(self.name, real=True)
+        return _base(self.name) if self.dims else sp.Symbol(self.name, real=True)
 
     def __getitem__(self, indices: sp.Expr | tuple[sp.Expr, ...]) -> sp.Expr:
         indices = indices if isinstance(indices, tuple) else (indices,)
         if len(indices) != len(self.dims):
             raise IndexError(f"{self.name} has {len(self.dims)} indices, not {len(indices)}: {indices}")
         return sp.Indexed(self.symbol, *indices) if self.dims else self.symbol
+
+
+@lru_cache(maxsize=10_000)
+def _base(name: str) -> sp.IndexedBase:
+    """One object for each name: SymPy works out what ``real`` implies whenever it makes another."""
+    return sp.IndexedBase(name, real=True)
 
 
 class Partial(sp.Expr):
@@ -138,7 +154,7 @@ class Equation:
     rhs: sp.Expr
     label: str = ""
 
-    @property
+    @cached_property
     def lhs(self) -> sp.Expr:
         """The entry that is defined."""
         return self.quantity[self.indices]

@@ -40,6 +40,9 @@ Code = Callable[[Env], Number]
 Count = Callable[[Env], int]
 Scalar = Callable[[Number], Number]
 
+LARGEST_BITS = 1500
+"""How long the parts of an exact fraction may get; 50 digits do where they would be longer."""
+
 _COSTS = frozenset({Role.COST, Role.EXAMPLE_COST})
 
 
@@ -52,7 +55,7 @@ class OutOfRange(NoValue):
 
 
 class Inexact(NoRule):
-    """An operation that leaves the rational numbers."""
+    """An operation that leaves the rational numbers, or rational numbers that get too long."""
 
 
 # --- two arithmetics ---------------------------------------------------------------------------
@@ -87,7 +90,7 @@ class Dual:
 
     def inverse(self) -> Dual:
         """1 over this number."""
-        inverse = 1 / self.value
+        inverse = self.value.inverse() if isinstance(self.value, Dual) else 1 / self.value
         return Dual(inverse, -self.slope * inverse * inverse)
 
     def __neg__(self) -> Dual:
@@ -134,6 +137,9 @@ class Arithmetic(Protocol):
     def real(self, x: Number) -> Number:
         """A number that can be compared with others."""
 
+    def kept(self, x: Number) -> Number:
+        """The number, if it is not too long to go on with."""
+
     def slope(self, function: Scalar, x: Number, order: int = 1) -> Number:
         """How fast ``function`` changes at ``x``, from values of the function alone."""
 
@@ -167,6 +173,11 @@ class Exact:
         raise Inexact(f"the function {kind.__name__} leaves the rational numbers")
 
     def real(self, x: Number) -> Number:
+        return x
+
+    def kept(self, x: Number) -> Number:
+        if max(x.numerator.bit_length(), x.denominator.bit_length()) > LARGEST_BITS:
+            raise Inexact(f"a fraction of more than {LARGEST_BITS} bits")
         return x
 
     def slope(self, function: Scalar, x: Number, order: int = 1) -> Number:
@@ -230,6 +241,9 @@ class Digits:
     def real(self, x: Number) -> Number:
         if hasattr(x, "_mpc_") or self.context.isnan(x):
             raise NoValue(f"a comparison with {self.context.nstr(x, 5)}, which has no place on the line")
+        return x
+
+    def kept(self, x: Number) -> Number:
         return x
 
     def slope(self, function: Scalar, x: Number, order: int = 1) -> Number:
@@ -323,6 +337,14 @@ class DerivativeTable(Table):
 
 # --- an instance -------------------------------------------------------------------------------
 
+_ARGUMENT = sp.Symbol("@z", real=True)
+"""The argument of a formula, under a name that no quantity has."""
+
+
+def _in_argument(formula: sp.Expr) -> sp.Expr:
+    return formula.xreplace({argument("z"): _ARGUMENT})
+
+
 Entry = tuple[str, Key]
 Plan = tuple[tuple[Table, Key, Code, Env], ...]
 
@@ -364,6 +386,7 @@ class Instance:
         self.tables: dict[Any, Table] = {}
         self.functions: dict[Any, Scalar] = {}
         self.build = _Builder(self)
+        self.settled = _Settled(self)
         self.branches: set[tuple[Any, ...]] = set()
         self._readers: dict[Entry, list[int]] = {}
         self._targets: list[tuple[Table, Key, Code, Env]] = []
@@ -379,7 +402,7 @@ class Instance:
             NoValue: if it has none here, as for an index out of range.
             NoRule: for an operation that no rule evaluates, by its name.
         """
-        return self.run(self.build(expr), {symbol.name: i for symbol, i in (indices or {}).items()})
+        return self.run(self.settled(expr), {symbol.name: i for symbol, i in (indices or {}).items()})
 
     def run(self, code: Code, env: Env) -> Number:
         """The value of a compiled expression; a division by 0 has none."""
@@ -421,8 +444,8 @@ class Instance:
         return _remembered(lambda x: self.arithmetic.slope(forward, x, order))
 
     def _from_formula(self, formula: sp.Expr) -> Scalar:
-        code = self.build(formula)
-        name = argument("z").name
+        code = self.build(_in_argument(formula))
+        name = _ARGUMENT.name
         return _remembered(lambda x: code({name: x}))
 
     # drawing -----------------------------------------------------------------------------------
@@ -462,8 +485,8 @@ class Instance:
         if not isinstance(left, sp.Sum) or not isinstance(left.function, sp.Indexed):
             raise NoRule(f"no rule draws values for the fact {fact.name}: {fact.left} is no sum of entries")
         bound, entry = left.limits[0][0], left.function
-        axis = entry.indices.index(bound)
         table = self.table(str(entry.base.label))
+        axis = len(table.shape) - entry.rank + entry.indices.index(bound)
         groups: dict[Key, list[Key]] = {}
         for key in table.keys_in_range():
             groups.setdefault(key[:axis] + key[axis + 1 :], []).append(key)
@@ -482,7 +505,7 @@ class Instance:
             for key in table.keys_in_range():
                 watched.read.clear()
                 env = dict(zip(names, key, strict=True))
-                table[key] = self.run(watching, env)
+                table[key] = self.arithmetic.kept(self.run(watching, env))
                 for entry in watched.read:
                     self._readers.setdefault(entry, []).append(len(self._targets))
                 self._targets.append((table, key, code, env))
@@ -570,7 +593,9 @@ def _derivatives_in(program: Program) -> Iterator[Quantity]:
 def _drawn(draw: random.Random, role: Role) -> Fraction:
     if role is Role.TARGET:
         return Fraction(draw.randint(1, 31), 32)
-    return _nonzero(draw, 95 if role is Role.BIAS else 63, 32)
+    if role is Role.BIAS:
+        return Fraction(draw.randint(-20, 47) * 2 + 1, 32)
+    return _nonzero(draw, 63, 32)
 
 
 def _open_symbols(program: Program) -> set[str]:
@@ -633,7 +658,7 @@ class _Builder:
         if node.is_integer:
             count = self.count(node)
             return lambda env: number(count(env))
-        if node == argument("z") and name not in self.instance.tables:
+        if node == _ARGUMENT:
             return lambda env: env[name]
         return self._entry(name, ())
 
@@ -719,11 +744,13 @@ class _Builder:
 
     @_code.register
     def _(self, node: sp.Sum) -> Code:
-        bound, low, high = node.limits[0]
-        if len(node.limits) != 1:
-            raise NoRule(f"a sum over several indices at once, {node}: nest one sum in another")
-        name, body, zero = bound.name, self(node.function), self.zero
-        first, last = self.count(low), self.count(high)
+        body = self(node.function)
+        for bound, low, high in node.limits:
+            body = self._sum(bound.name, self.count(low), self.count(high), body)
+        return body
+
+    def _sum(self, name: str, first: Count, last: Count, body: Code) -> Code:
+        zero = self.zero
 
         def add_up(env: Env) -> Number:
             total, outer = zero, env.get(name)
@@ -844,12 +871,61 @@ class _Watching(_Builder):
     def _(self, node: ScalarFunction) -> Code:
         if node.formula is None:
             return super()._code(node)
-        inner, code = self(node.args[0]), self(node.formula)
-        name = argument("z").name
+        inner, code = self(node.args[0]), self(_in_argument(node.formula))
+        name = _ARGUMENT.name
         return lambda env: code({name: inner(env)})
 
     def note(self, node: sp.Expr, branch: int) -> None:
         self.instance.branches.add((self.name, node, branch))
+
+
+class _Settled(_Builder):
+    """The same closures for when no entry moves: what was computed once for some indices is kept.
+
+    A cost written out in full is a small graph with a huge tree; this walks the graph.
+    """
+
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(instance)
+        self.free: dict[sp.Basic, frozenset[str]] = {}
+
+    def __call__(self, expr: sp.Expr) -> Code:
+        code: Code | None = self.memo.get(expr)
+        if code is None:
+            code = self._code(expr)
+            if isinstance(expr, sp.Sum | sp.Function | sp.Pow):
+                code = _kept(code, tuple(sorted(self.indices(expr))))
+            self.memo[expr] = code
+        return code
+
+    def indices(self, node: sp.Basic) -> frozenset[str]:
+        """The names of the indices that the value of an expression depends on."""
+        found = self.free.get(node)
+        if found is None:
+            found = self.free[node] = self._indices(node)
+        return found
+
+    def _indices(self, node: sp.Basic) -> frozenset[str]:
+        if isinstance(node, sp.Symbol):
+            return frozenset() if node.name in self.instance.sizes else frozenset({node.name})
+        inside: Iterable[sp.Basic] = node.indices if isinstance(node, sp.Indexed) else node.args
+        names = frozenset().union(*(self.indices(part) for part in inside))
+        if isinstance(node, sp.Sum):
+            return names - {bound.name for bound, *_ in node.limits}
+        return names
+
+
+def _kept(code: Code, names: tuple[str, ...]) -> Code:
+    """The same values, each computed once for the indices of these names."""
+    memo: dict[Any, Number] = {}
+
+    def kept(env: Env) -> Number:
+        key = tuple([env.get(name) for name in names])
+        if key not in memo:
+            memo[key] = code(env)
+        return memo[key]
+
+    return kept
 
 
 def _constant(value: Any) -> Callable[[Env], Any]:

@@ -27,7 +27,7 @@ __all__ = ["FormulaError", "activation_named", "cost_formula", "is_coupled", "pa
 _NUMBER = re.compile(r"(\d{0,40})(\.\d{0,40})?([eE][+-]?\d{1,2})?")
 _LARGEST_EXPONENT = 64
 _LARGEST = 1e100
-_LARGEST_EXP = 230
+_LARGEST_CONSTANT_ARGUMENT = {"exp": 64, "sinh": 64, "cosh": 64, "tanh": 8, "erf": 8}
 _BITS = 4096
 _TREE_SIZE = 2000
 _SUM_INDICES = ("i", "k", "p", "q", "r", "s", "t")
@@ -314,9 +314,9 @@ class _Reader:
                 node, f"{name} takes {count} argument{'s' * (count > 1)}, and here are {len(node.args)}"
             )
         values = [self.read(arg) for arg in node.args]
-        too_large = name in ("exp", "sinh", "cosh") and not values[0].free_symbols
-        if too_large and abs(sp.N(values[0], 15)) > _LARGEST_EXP:
-            raise self.error(node, f"{name} of a constant goes up to {name}({_LARGEST_EXP})")
+        limit = _LARGEST_CONSTANT_ARGUMENT.get(name)
+        if limit and not values[0].free_symbols and abs(sp.N(values[0], 15)) > limit:
+            raise self.error(node, f"{name} of a constant goes up to {name}({limit})")
         return reduce(function, values) if count > 1 else function(values[0])
 
     def inline(self, node: ast.Call, name: str) -> sp.Expr:

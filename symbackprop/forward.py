@@ -8,12 +8,13 @@ the spec calls them, numbers or symbols, is kept beside the program for the prin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import sympy as sp
 
-from symbackprop.equations import Equation, Fact, Program, Quantity, Role
+from symbackprop.equations import Equation, Fact, Program, Quantity, Role, label_of
+from symbackprop.errors import Problem, SpecError
 from symbackprop.functions import scalar_function
 from symbackprop.indices import EXAMPLE, fresh_index, index_symbol, size_symbol
 from symbackprop.network import WIDTH, Activation, Layer, Network, argument, index, vector_argument
@@ -52,6 +53,17 @@ class Model:
         return tuple(p for p in self.program.parameters if p.layer not in outside)
 
     @property
+    def last_layer(self) -> sp.Expr:
+        """The number, or the symbol, of the output layer."""
+        depth = self.network.depth
+        return sp.Integer(len(self.network.layers)) if depth is None else index_symbol(depth)
+
+    @property
+    def general_layer(self) -> sp.Symbol:
+        """The letter of any hidden layer, for a network with a symbol for its depth."""
+        return index_symbol("l" if self.network.depth != "l" else "h")
+
+    @property
     def symbolic_depth(self) -> bool:
         """Whether the network has a symbol for its number of layers."""
         return self.network.depth is not None
@@ -78,8 +90,13 @@ def forward_model(network: Network) -> Model:
 def quantity(letter: str, role: Role, layer: sp.Expr, *dims: sp.Expr) -> Quantity:
     """A quantity of a layer, named after its letter and layer: ``W1``, ``z[l+1]``."""
     layer = sp.sympify(layer)
-    suffix = str(layer) if layer.is_Integer else f"[{str(layer).replace(' ', '')}]"
+    suffix = _written(layer) if layer.is_Integer else f"[{_written(layer)}]"
     return Quantity(f"{letter}{suffix}", letter, role, layer, dims)
+
+
+def _written(layer: sp.Expr) -> str:
+    """A layer as part of a name; SymPy's printer is slow for plain numbers."""
+    return str(int(layer)) if layer.is_Integer else str(layer).replace(" ", "")
 
 
 class _Builder:
@@ -96,11 +113,21 @@ class _Builder:
         inputs = Quantity("x", "x", Role.INPUT, sp.Integer(0), (self.size(sp.Integer(0)),))
         equations = (*self.layers(inputs), self.example_cost(targets))
         parameters = tuple(_parameters(equations, self))
-        program = Program((inputs, targets), parameters, equations, (equations[-1].quantity,))
-        return Model(self.network, program, self.total(program), self.sizes(), self.facts(targets))
+        cost = equations[-1].quantity
+        program = Program((inputs, targets), parameters, equations, (cost,), self.outside())
+        total, given = self.total(program), self.given(cost)
+        return Model(self.network, program, total, self.sizes(), self.facts(targets), given)
+
+    def outside(self) -> tuple[Quantity, ...]:
+        """Quantities that the equations use and that are defined outside of them."""
+        return ()
+
+    def given(self, cost: Quantity) -> dict[str, Quantity]:
+        """Derivatives that are known by name already."""
+        return {}
 
     def size(self, layer: sp.Expr) -> sp.Symbol:
-        return size_symbol(f"n_{str(layer).replace(' ', '')}")
+        return size_symbol(f"n_{_written(layer)}")
 
     def sizes(self) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
         declared = (self.network.input_size, *(layer.size for layer in self.network.layers))
@@ -125,13 +152,13 @@ class _Builder:
         rhs = sp.Sum(weight[J, K] * before[K], (K, 1, inner))
         if layer.bias:
             rhs = rhs + quantity("b", Role.BIAS, number, outer)[J]
-        return Equation(z, (J,), rhs, f"z-{_slug(number)}")
+        return Equation(z, (J,), rhs, label_of(z.name))
 
     def activation(self, layer: Layer, number: sp.Expr) -> Equation:
         outer = self.size(number)
         z = quantity("z", Role.PRE_ACTIVATION, number, outer)
         a = quantity("a", Role.ACTIVATION, number, outer)
-        return Equation(a, (J,), self.applied(layer.activation, z), f"a-{_slug(number)}")
+        return Equation(a, (J,), self.applied(layer.activation, z), label_of(a.name))
 
     def applied(self, activation: Activation, z: Quantity) -> sp.Expr:
         """The activation at entry j of a pre-activation."""
@@ -181,10 +208,23 @@ class _SymbolicDepth(_Builder):
     def __init__(self, network: Network) -> None:
         super().__init__(network)
         self.last = index_symbol(str(network.depth))
-        self.general = index_symbol("l" if str(network.depth) != "l" else "h")
+        self.general = index_symbol("l" if network.depth != "l" else "h")
+        if network.penalty is not None:
+            wanted = "a penalty needs a number of layers: leave out the penalty, or depth"
+            raise SpecError(network.name, [Problem("penalty", None, wanted)])
 
     def sizes(self) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
         return ()
+
+    def outside(self) -> tuple[Quantity, ...]:
+        before = (self.general - 1, self.last - 1)
+        return tuple(quantity("a", Role.ACTIVATION, layer, self.size(layer)) for layer in before)
+
+    def given(self, cost: Quantity) -> dict[str, Quantity]:
+        after, size = self.general + 1, self.size(self.general + 1)
+        z = quantity("z", Role.PRE_ACTIVATION, after, size)
+        delta = quantity("delta", Role.DELTA, after, size)
+        return {z.name: replace(delta, of=z, cost=cost)}
 
     def layers(self, inputs: Quantity) -> Iterator[Equation]:
         hidden, output = self.network.layers
@@ -201,12 +241,11 @@ def _parameters(equations: tuple[Equation, ...], builder: _Builder) -> Iterator[
     for equation in equations:
         if equation.quantity.role is Role.PRE_ACTIVATION:
             number, outer = equation.quantity.layer, equation.quantity.dims[0]
-            names = {str(base.label) for base in equation.rhs.atoms(sp.IndexedBase)}
             inner = builder.size(number - 1)
             weight = quantity("W", Role.WEIGHT, number, outer, inner)
             bias = quantity("b", Role.BIAS, number, outer)
             yield weight
-            if bias.name in names:
+            if bias.name in equation.names:
                 yield bias
 
 
@@ -237,6 +276,3 @@ def _function_letters(network: Network) -> dict[str, str]:
 def _declared_size(size: int | str) -> sp.Expr:
     return sp.Integer(size) if isinstance(size, int) else size_symbol(size)
 
-
-def _slug(number: sp.Expr) -> str:
-    return str(number).replace(" ", "").replace("+", "plus").replace("-", "minus")

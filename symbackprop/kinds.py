@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import sympy as sp
@@ -12,15 +13,30 @@ from symbackprop.equations import Derivation, Step
 Signature = Hashable
 
 
+@dataclass(frozen=True)
+class Kind:
+    """Which kind a derivation is of, and the names that it has in the order of that kind."""
+
+    number: int
+    names: tuple[sp.Basic, ...]
+
+
 class Renamed(Derivation):
     """A known derivation for other quantities and sizes; written out only if somebody reads it."""
 
-    def __init__(self, like: Derivation, names: Mapping[sp.Basic, sp.Basic]) -> None:
+    def __init__(self, like: Derivation, old: tuple[sp.Basic, ...], new: tuple[sp.Basic, ...]) -> None:
         object.__setattr__(self, "like", like)
-        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "old", old)
+        object.__setattr__(self, "new", new)
 
     like: Derivation
-    names: Mapping[sp.Basic, sp.Basic]
+    old: tuple[sp.Basic, ...]
+    new: tuple[sp.Basic, ...]
+
+    @property
+    def names(self) -> Mapping[sp.Basic, sp.Basic]:
+        """The names of the known derivation that change, each with the one that it takes."""
+        return {old: new for old, new in zip(self.old, self.new, strict=True) if old != new}
 
     @cached_property
     def goal(self) -> sp.Expr:  # type: ignore[override]
@@ -35,32 +51,42 @@ class Renamed(Derivation):
     @cached_property
     def steps(self) -> tuple[Step, ...]:  # type: ignore[override]
         """The steps of the known derivation, renamed."""
+        names = self.names
         return tuple(
-            Step(step.rule, step.before.xreplace(self.names), step.after.xreplace(self.names), step.facts)
+            Step(step.rule, step.before.xreplace(names), step.after.xreplace(names), step.facts)
             for step in self.like.steps
         )
+
+
+def original(derivation: Derivation) -> Derivation:
+    """The derivation that this one repeats with other names, or the derivation itself."""
+    return derivation.like if isinstance(derivation, Renamed) else derivation
 
 
 class Kinds:
     """Derivations already made, by the shape of what they started from."""
 
     def __init__(self) -> None:
-        self.known: dict[Signature, tuple[tuple[sp.Basic, ...], Derivation]] = {}
+        self.known: dict[Signature, tuple[Kind, Derivation]] = {}
 
-    def derive(self, key: Sequence[sp.Basic], derive: Callable[[], Derivation]) -> Derivation:
-        """The derivation for ``key``: a known one with other names, or else what ``derive`` makes."""
+    def derive(
+        self, key: Sequence[sp.Basic | Kind], derive: Callable[[], Derivation]
+    ) -> tuple[Derivation, Kind]:
+        """The derivation for ``key``, a known one with other names or else what ``derive`` makes; its kind."""
         shape, names = signature(key)
         if shape in self.known:
-            known, derivation = self.known[shape]
-            changed = {old: new for old, new in zip(known, names, strict=True) if old != new}
-            return Renamed(derivation, changed)
+            first, derivation = self.known[shape]
+            return Renamed(derivation, first.names, names), Kind(first.number, names)
+        kind = Kind(len(self.known), names)
         derivation = derive()
-        self.known[shape] = (names, derivation)
-        return derivation
+        self.known[shape] = (kind, derivation)
+        return derivation, kind
 
 
-def signature(exprs: Sequence[sp.Basic]) -> tuple[Signature, tuple[sp.Basic, ...]]:
+def signature(parts: Sequence[sp.Basic | Kind]) -> tuple[Signature, tuple[sp.Basic, ...]]:
     """What expressions look like with their names numbered, and the names in the order of the numbers.
+
+    A :class:`Kind` stands for the result of a derivation of that kind, without writing it out.
 
     >>> a, b, c, d = sp.symbols("a b c d")
     >>> signature([a + 2 * b])[0] == signature([c + 2 * d])[0]
@@ -70,12 +96,14 @@ def signature(exprs: Sequence[sp.Basic]) -> tuple[Signature, tuple[sp.Basic, ...
     """
     numbers: dict[sp.Basic, int] = {}
 
-    def visit(node: sp.Basic) -> Hashable:
+    def visit(node: sp.Basic | Kind) -> Hashable:
         if isinstance(node, sp.IndexedBase | sp.Symbol):
             return numbers.setdefault(node, len(numbers))
+        if isinstance(node, Kind):
+            return ("kind", node.number, *map(visit, node.names))
         if not node.args:
             return (node,)
-        return (node.func, *(visit(arg) for arg in node.args))
+        return (node.func, *map(visit, node.args))
 
-    shape = tuple(visit(expr) for expr in exprs)
+    shape = tuple(map(visit, parts))
     return shape, tuple(numbers)

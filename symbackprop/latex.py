@@ -40,7 +40,15 @@ from symbackprop.pieces import (
     tex,
     with_superscript,
 )
-from symbackprop.symbols import Names, carries_superscript, function_name, indexed, size, symbol
+from symbackprop.symbols import (
+    Names,
+    apart_from_sizes,
+    carries_superscript,
+    function_name,
+    indexed,
+    size,
+    symbol,
+)
 
 _FRACTION, _SUM = 3, 2
 _DEEP = 12
@@ -96,6 +104,7 @@ class Printer:
 
     def whole(self, expr: sp.Basic) -> Piece:
         """A whole expression, from the inside out where it is nested so deep that Python would give up."""
+        expr = apart_from_sizes(expr, self.names)
         nested = [node for node in _inside_out(expr) if isinstance(node, sp.Sum)]
         for node in nested if len(nested) > _DEEP else ():
             for style in (Style.DISPLAY, Style.FRACTION):
@@ -389,7 +398,8 @@ def _base(base: sp.Expr, printer: Printer) -> Piece:
         if carries_superscript(tex(piece), printer.names):
             return parenthesised(replace(piece, height=max(piece.height, 1)))
         return replace(piece, tokens=(Token(f"{{{tex(piece)}}}"),)) if isinstance(base, sp.Indexed) else piece
-    if piece.binding < Binding.ATOM or piece.negative or piece.open_end or isinstance(base, sp.exp):
+    is_word = isinstance(base, sp.Function) and not isinstance(base, ScalarFunction | sp.Abs)
+    if piece.binding < Binding.ATOM or piece.negative or piece.open_end or is_word:
         return parenthesised(piece)
     return piece
 
@@ -508,10 +518,17 @@ def _(node: sp.Piecewise, printer: Printer) -> Piece:
     condition = _indicated(node)
     if condition is not None:
         return atom(rf"\sbpbracket{{{tex(printer.piece(condition))}}}")
-    inner = printer.within(Style.FRACTION)
-    rows = [f"{tex(inner.piece(value))} & {_when(case, inner)}" for value, case in node.args]
-    shown = r"\begin{cases} " + r" \\ ".join(rows) + r" \end{cases}"
+    shown = _cases(node, " & ", printer)
+    if rendered_width(shown, printer.names.notation) > printer.widest:
+        shown = _cases(node, r" \\ \quad ", printer)
     return Piece((Token(shown),), Binding.PRODUCT, 4, open_end=True)
+
+
+def _cases(node: sp.Piecewise, between: str, printer: Printer) -> str:
+    """The cases, each condition beside its value, or below it where a line is too short for both."""
+    inner = printer.within(Style.FRACTION)
+    rows = [f"{tex(inner.piece(value))}{between}{_when(case, inner)}" for value, case in node.args]
+    return r"\begin{cases} " + r" \\ ".join(rows) + r" \end{cases}"
 
 
 def _indicated(node: sp.Piecewise) -> sp.Basic | None:

@@ -22,6 +22,9 @@ ARTICLE = 70.0
 INDENT = 4.0
 """How far rows after the first may be indented, in characters."""
 
+_SHARES = (1.0, 0.6, 0.3)
+"""How wide an upright fraction may be, in shares of a row, where the formula doesn't fit otherwise."""
+
 _TOO_WIDE = 100.0
 _ROW = 3.0
 
@@ -39,12 +42,22 @@ def latex_rows(expr: sp.Basic, names: Names | None = None, budget: float = ARTIC
     {} + \sbpsymbol{\gamma}
     """
     names = names or Names()
-    printer = Printer(names)
-    rows = _broken(signed(printer.whole(expr)), printer, budget)
-    if all(rendered_width(row, names.notation) <= budget for row in rows):
-        return rows
-    narrow = Printer(names, widest=budget)
-    return _broken(signed(narrow.whole(expr)), narrow, budget)
+    attempts = [_attempt(expr, Printer(names), budget)]
+    for share in _SHARES:
+        if _excess(attempts[-1], names, budget) == 0:
+            return attempts[-1]
+        attempts.append(_attempt(expr, Printer(names, widest=share * budget), budget))
+    return min(attempts, key=lambda rows: _excess(rows, names, budget))
+
+
+def _attempt(expr: sp.Basic, printer: Printer, budget: float) -> list[str]:
+    return _broken(signed(printer.whole(expr)), printer, budget)
+
+
+def _excess(rows: list[str], names: Names, budget: float) -> float:
+    """By how much the widest row is too wide."""
+    widths = [rendered_width(row, names.notation) for row in rows]
+    return max(0.0, widths[0] - budget, *(width - budget + INDENT for width in widths[1:]))
 
 
 def _broken(tokens: tuple[Token, ...], printer: Printer, budget: float) -> list[str]:

@@ -16,10 +16,14 @@ Nodes = list[str]
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|#\d|\S")
 _SCRIPT = 0.7
 _THIN = 0.33
-_BINARY = frozenset(["+", "-", r"\cdot", r"\odot", r"\times"])
+_BINARY = frozenset(["+", "-", r"\odot", r"\times"])
 _RELATION = frozenset(["=", "<", ">", r"\leq", r"\geq", r"\neq", r"\leftarrow"])
-_NARROW = {**dict.fromkeys("ijl", 0.7), **dict.fromkeys("mw", 1.5), ",": 0.9, ".": 0.56, "'": 0.5}
-_WORDS = {r"\ln": 2.0, r"\sum": 3.2, r"\land": 2.4, r"\quad": 2.0, r"\,": _THIN, r"\partial": 1.15}
+_NARROW = {**dict.fromkeys("ijlt", 0.7), **dict.fromkeys("mw", 1.5), ",": 0.9, ".": 0.56, "'": 0.5}
+_OPERATORS = ("ln", "exp", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan")
+_WORDS = {
+    **{f"\\{word}": 0.95 * len(word) + 0.2 for word in _OPERATORS},
+    **{r"\sum": 3.2, r"\land": 2.4, r"\cdot": 1.45, r"\quad": 2.0, r"\,": _THIN, r"\partial": 1.1},
+}
 _DELIMITERS = {"": 0.8, r"\big": 0.92, r"\Big": 1.2, r"\bigg": 1.5, r"\Bigg": 1.75}
 _SIZED = re.compile(r"(\\(?:[bB]igg?))[lr]")
 _STRETCHY = frozenset([r"\lbrack", r"\rbrack", r"\lvert", r"\rvert", "(", ")", "/", "|"])
@@ -87,6 +91,7 @@ class _Ruler:
     def __init__(self, tokens: Nodes) -> None:
         self.tokens = tokens
         self.position = 0
+        self.display = True
 
     def row(self, scale: float) -> float:
         """The width up to the end of the group."""
@@ -104,14 +109,13 @@ class _Ruler:
             self.position -= 1
             return self.scripts(0.0, scale, limits=False)
         width = self.nucleus(token, scale)
-        return self.scripts(width, scale, limits=token == r"\sum" and scale == 1.0)
+        return self.scripts(width, scale, limits=token == r"\sum" and self.display and scale == 1.0)
 
     def nucleus(self, token: str, scale: float) -> float:
         if token == "{":
             return self.row(scale)
         if token == r"\frac":
-            inner = scale if scale == 1.0 else scale * _SCRIPT
-            return max(self.group(inner), self.group(inner)) + 0.48
+            return self.fraction(scale)
         if token == r"\begin":
             return self.cases(scale)
         if token in _FONTS:
@@ -122,7 +126,19 @@ class _Ruler:
         if sized:
             self.position += 1
             return _DELIMITERS[sized[1]]
+        if token == "-" and self.tokens[max(self.position - 2, 0)] in ("-", "{", "("):
+            return 1.56 * scale
+        if token == r"\sum" and not self.display:
+            return 2.45 * scale
         return _symbol_width(token, scale)
+
+    def fraction(self, scale: float) -> float:
+        """The wider of two sides; one fraction in another is set smaller."""
+        outer, self.display = self.display, False
+        inner = scale if outer or scale < 1.0 else _SCRIPT
+        width = max(self.group(inner), self.group(inner)) + 0.48
+        self.display = outer
+        return width
 
     def group(self, scale: float) -> float:
         self.position += 1
@@ -132,7 +148,9 @@ class _Ruler:
         widest = 0.0
         while self.position < len(self.tokens) and self.tokens[self.position] in ("^", "_"):
             self.position += 1
-            widest = max(widest, self.item(scale * _SCRIPT if scale == 1.0 else scale))
+            token = self.tokens[self.position]
+            self.position += 1
+            widest = max(widest, self.nucleus(token, scale * _SCRIPT if scale == 1.0 else scale))
         return max(width, widest + _THIN) if limits else width + widest + (0.1 if widest else 0.0)
 
     def cases(self, scale: float) -> float:

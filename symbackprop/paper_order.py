@@ -165,12 +165,18 @@ def _category(factors: list[sp.Expr]) -> int:
         return 0
     if any(is_kronecker(f) or isinstance(f, ExplicitPartial) for f in factors):
         return 1
+    if any(isinstance(f, sp.Piecewise) for f in factors):
+        return 4
     return 2 if any(isinstance(f, sp.Sum) for f in factors) else 3
 
 
 def _term_rank(base: sp.Expr, names: Names) -> int:
+    if isinstance(base, sp.Sum):
+        return _term_rank(_leading(base, names), names)
     if isinstance(base, sp.Add):
-        ranks = [_term_rank(f, names) for term in base.args for f in split_product(term) if not is_plain_number(f)]
+        ranks = [
+            _term_rank(f, names) for term in base.args for f in split_product(term) if not is_plain_number(f)
+        ]
         return min(ranks, default=0)
     if isinstance(base, sp.Indexed | sp.Symbol):
         role = names.role(base)
@@ -180,8 +186,17 @@ def _term_rank(base: sp.Expr, names: Names) -> int:
     return 6
 
 
+def _leading(total: sp.Sum, names: Names) -> sp.Expr:
+    """What is printed first of the product that a sum adds up."""
+    first = ordered_factors([f for f in split_product(total.function) if not is_plain_number(f)], names)
+    leading = first[0] if first else total.function
+    return leading.base if isinstance(leading, sp.Pow) else leading
+
+
 def _position(base: sp.Expr, names: Names, down: bool = False) -> Key:
     """Layer and indices of an entry; factors go from the last layer down, terms go up."""
+    if isinstance(base, sp.Sum):
+        return _position(_leading(base, names), names, down)
     if isinstance(base, sp.exp):
         return (float(base.args[0].as_coeff_Mul()[0].is_negative),)
     if not isinstance(base, sp.Indexed | sp.Symbol):

@@ -40,6 +40,8 @@ def _has_cases(*sides: sp.Expr) -> bool:
 
 def _choose(relation: Relation, left: sp.Expr, right: sp.Expr, yes: sp.Expr, no: sp.Expr) -> sp.Expr:
     outer = _outermost(left) or _outermost(right)
+    if outer is None and not left.free_symbols and not right.free_symbols:
+        return yes if _constants_compare(relation, left, right) else no
     if outer is None:
         return _flat([(yes, relation(left, right)), (no, sp.true)])
     branches = []
@@ -47,6 +49,14 @@ def _choose(relation: Relation, left: sp.Expr, right: sp.Expr, yes: sp.Expr, no:
         sides = [part.xreplace({outer: case}) for part in (left, right, yes, no)]
         branches.append((_choose(relation, *sides), condition))
     return _flat(branches)
+
+
+def _constants_compare(relation: Relation, left: sp.Expr, right: sp.Expr) -> bool:
+    """Compare in numbers: SymPy would go on for any number of digits until it sees a difference."""
+    difference = sp.N(left - right, 30)
+    if left != right and abs(difference) < 1e-12:
+        raise ValueError("two constants are compared here that are too close to each other")
+    return bool(relation(difference, 0))
 
 
 def _outermost(expr: sp.Expr) -> sp.Piecewise | None:

@@ -173,7 +173,7 @@ class NetworkDerivation:
 
     def document(self, notation: str = "nielsen", forms: Sequence[str] = ()) -> Document:
         """The derivation laid out for reading, with every equality that is printed."""
-        from symbackprop.document import lay_out
+        from symbackprop.exposition import lay_out
 
         return lay_out(self, notation, tuple(forms))
 

@@ -330,6 +330,15 @@ def _function_letter(name: str) -> str:
     return rf"\operatorname{{{_plain(name.replace('_', '-'))}}}" if "mathit" in shown else shown
 
 
+def apart_from_sizes(expr: sp.Basic, names: Names) -> sp.Basic:
+    """The expression with other letters for indices that have the name of one of the spec's sizes."""
+    bound = {total.limits[at][0] for total in expr.atoms(sp.Sum) for at in range(len(total.limits))}
+    clashes = sorted((letter for letter in bound if str(letter) in names.own_sizes), key=str)
+    taken = {str(symbol) for symbol in expr.atoms(sp.Symbol)} | names.own_sizes
+    free = (index_symbol(letter) for letter in LETTERS if letter not in taken)
+    return expr.xreplace(dict(zip(clashes, free, strict=False))) if clashes else expr
+
+
 def whole(quantity: Quantity, names: Names, batch: bool = False) -> str:
     r"""A whole vector or matrix; with ``batch`` the matrix that holds one row an example.
 

@@ -34,6 +34,7 @@ READ = [
     ("z*sigmoid(2*z)", z / (1 + sp.exp(-2 * z))),
     ("relu(z - 1)", sp.Piecewise((z - 1, z > 1), (0, True))),
     ("z\n + 1", z + 1),
+    ("where(pi > 3, z, 1)", z),
 ]
 
 REFUSED = [
@@ -96,6 +97,10 @@ REFUSED = [
     ("eval('z')", 1, "the function eval"),
     ("9**9**9**9*z", 7, "an exponent"),
     ("exp(exp(exp(exp(9))))*z", 9, "exp of a constant"),
+    ("z + erf(1e9)", 5, "goes up to erf(8)"),
+    ("max(z, gelu(1e9))", 8, "goes up to erf(8)"),
+    ("where(sin(1)**2 + cos(1)**2 > 1, z, 2*z)", 1, "too close to each other"),
+    ("1e-99*1e-99*z", 1, "too small"),
     ("((2**64)**64)**64*z", 2, "too many digits"),
     ("((z**64)**64)**64", 2, "multiply to more than 64"),
     ("z**z", 1, "a power has"),

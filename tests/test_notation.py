@@ -1,5 +1,6 @@
 """Notations: the data is complete, what is wrong is refused in a sentence, and the package can be used."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -121,7 +122,9 @@ def test_no_entry_has_two_superscripts():
 
 def test_wholes():
     names = Names()
-    delta = Quantity("delta1", "delta", Role.DELTA, sp.Integer(1), (N1,), A, Quantity("C", "C", Role.COST, None, ()))
+    delta = Quantity(
+        "delta1", "delta", Role.DELTA, sp.Integer(1), (N1,), A, Quantity("C", "C", Role.COST, None, ())
+    )
     gradient = Quantity("dW2", "d", Role.GRADIENT, sp.Integer(2), (N1, N1), W, delta.cost)
     mu = Quantity("mu", "mu", Role.INTERMEDIATE, None, (N1,))
     shown = [whole(quantity, names) for quantity in (W, A, delta, gradient, mu)]
@@ -180,8 +183,6 @@ $\sbpact{1}{j} \sbpweight{1}{j}{k}$
 @pytest.fixture
 def needs_tex():
     """The path of pdflatex; without it the test is skipped, but never in CI."""
-    import os
-
     program = shutil.which("pdflatex")
     if program is None:
         if os.environ.get("CI"):

@@ -1,0 +1,161 @@
+r"""A derivation laid out for reading: sections of paragraphs and displayed equalities.
+
+A document is data. Each displayed row knows the equality that it prints, so that a check can find it
+and a failed one is marked in the text; a template turns the document into LaTeX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from symbackprop.check import Equality, Finding
+from symbackprop.check import certificate as certificate_data
+from symbackprop.notation import Notation
+from symbackprop.render import fill
+from symbackprop.version import GENERATOR, __version__
+
+
+@dataclass(frozen=True)
+class Row:
+    """One ``= right`` of a display: lines of LaTeX, the reason in the margin, the equality it claims."""
+
+    lines: tuple[str, ...]
+    reason: str = ""
+    equality: Equality | None = None
+    boxed: bool = False
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A left side and the rows that follow it; ``label`` goes to the last row."""
+
+    left: str
+    rows: tuple[Row, ...]
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A sentence or two of LaTeX."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Display:
+    """Chains of equalities, aligned under each other."""
+
+    chains: tuple[Chain, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it."""
+
+    heading: str
+    blocks: tuple[Paragraph | Display, ...]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Every printed equality with how it was checked and what came out."""
+
+    findings: tuple[Finding, ...]
+    about: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every equality passed its check."""
+        return bool(self.findings) and all(finding.holds for finding in self.findings)
+
+    def data(self) -> dict[str, object]:
+        """The certificate as JSON data."""
+        return certificate_data(self.findings, "symbackprop", __version__, **self.about)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A derivation in one notation, with the findings of its check."""
+
+    name: str
+    fingerprint: str
+    title: str
+    notation: Notation
+    forms: tuple[str, ...]
+    sections: tuple[Section, ...]
+    certificate: Certificate
+
+    def to_latex(self, prefix: str = "sbp") -> str:
+        """The fragment, to be read in with LaTeX's input command; ``prefix`` starts every label."""
+        keys = {
+            "generator": GENERATOR,
+            "name": self.name,
+            "title": self.title,
+            "fingerprint": self.fingerprint,
+            "notation": self.notation.name,
+            "forms": ", ".join(self.forms),
+            "sections": [_section_keys(s, f"{prefix}:{self.name}", self.failed) for s in self.sections],
+        }
+        return fill("fragment.tex.jinja", keys)
+
+    def style(self) -> str:
+        """The package that defines the macros of the fragment."""
+        return fill("symbackprop.sty.jinja", {"version": __version__, "notation": self.notation})
+
+    @cached_property
+    def failed(self) -> frozenset[Equality]:
+        """The equalities that did not pass their check."""
+        return frozenset(f.equality for f in self.certificate.findings if not f.holds)
+
+
+def equalities(sections: Sequence[Section]) -> Iterator[Equality]:
+    """Every equality that sections print, in order."""
+    for section in sections:
+        for block in section.blocks:
+            if isinstance(block, Display):
+                for chain in block.chains:
+                    yield from (row.equality for row in chain.rows if row.equality is not None)
+
+
+def _section_keys(section: Section, prefix: str, failed: frozenset[Equality]) -> dict[str, object]:
+    return {"heading": section.heading, "blocks": [_block_keys(b, prefix, failed) for b in section.blocks]}
+
+
+def _block_keys(block: Paragraph | Display, prefix: str, failed: frozenset[Equality]) -> dict[str, object]:
+    if isinstance(block, Paragraph):
+        return {"text": block.text, "lines": []}
+    lines = [line for chain in block.chains for line in _chain_lines(chain, prefix, failed)]
+    reasons = any(row.reason for chain in block.chains for row in chain.rows)
+    return {"text": "", "lines": lines, "reasons": reasons}
+
+
+def _chain_lines(chain: Chain, prefix: str, failed: frozenset[Equality]) -> list[dict[str, object]]:
+    """Source lines of an align environment: a left side, a right side, a reason, a label each."""
+    lines: list[dict[str, object]] = []
+    for place, row in enumerate(chain.rows):
+        for number, line in enumerate(row.lines):
+            lines.append(_line(chain if not place and not number else None, row, line, number))
+        if row.equality is not None and row.equality in failed:
+            lines[-1]["failed"] = True
+    if chain.label:
+        lines[-1]["label"] = f"{prefix}:{chain.label}"
+    return lines
+
+
+def _line(chain: Chain | None, row: Row, line: str, number: int) -> dict[str, object]:
+    first = number == 0
+    return {
+        "left": chain.left if chain is not None else "",
+        "sign": "=" if first else r"\quad",
+        "right": rf"\boxed{{{line}}}" if row.boxed and len(row.lines) == 1 else line,
+        "reason": row.reason if number == len(row.lines) - 1 else "",
+        "label": "",
+        "failed": False,
+    }
+
+
+def with_findings(document: Document, findings: Sequence[Finding]) -> Document:
+    """The same document with other findings."""
+    return replace(document, certificate=replace(document.certificate, findings=tuple(findings)))
