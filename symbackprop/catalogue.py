@@ -65,3 +65,23 @@ COSTS: dict[str, Entry] = {
     "hinge": Entry("max(0, 1 - y*a)", "for targets -1 and 1 and outputs on either side of 0"),
 }
 """Costs by name, each of one output ``a`` and its target ``y``."""
+
+FORMS: dict[str, str] = {
+    "index": "sums over indices, every step with its reason",
+    "matrix": "column vectors and matrices, with the step that shows where a transpose comes from",
+    "components": "every entry written out, for tiny networks",
+    "general": "any hidden layer l of L layers, from the layer after it",
+}
+"""The forms that a derivation can be printed in."""
+
+LAYERS: dict[str, str] = {"dense": "every unit is connected to every unit of the layer before"}
+"""The kinds of layers that a spec can name."""
+
+TARGETS: dict[str, str] = {"numpy": "a module that imports NumPy and nothing else"}
+"""What gradient code can be generated for."""
+
+FORMATS: dict[str, str] = {
+    "tex": "a fragment for LaTeX's input command, with the package of its macros",
+    "pdf": "an article around the fragment, made by pdflatex",
+}
+"""The formats that a derivation can be written in."""

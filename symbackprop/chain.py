@@ -91,6 +91,9 @@ class Reverse:
     kinds: Kinds = field(default_factory=Kinds)
     kind_of: dict[str, Kind] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.taken = set(self.program.quantities)
+
     @property
     def cost(self) -> Quantity:
         """The quantity that is differentiated."""
@@ -179,18 +182,23 @@ def _matters(sweep: Reverse, equation: Equation) -> bool:
 def _name(sweep: Reverse, quantity: Quantity) -> Quantity | None:
     """The name of a derivative: delta for a pre-activation, a gradient for a parameter, else none yet."""
     if quantity.role is Role.PRE_ACTIVATION:
-        name, role = quantity.name.replace(quantity.letter, "delta", 1), Role.DELTA
-        return Quantity(name, "delta", role, quantity.layer, quantity.dims, quantity, sweep.cost)
+        name = quantity.name.replace(quantity.letter, "delta", 1)
+        return _derivative_of(sweep, quantity, name, "delta", Role.DELTA)
     if quantity.role in PARAMETER_ROLES | {Role.INPUT, Role.TARGET}:
-        return Quantity(
-            f"d{quantity.name}", "d", Role.GRADIENT, quantity.layer, quantity.dims, quantity, sweep.cost
-        )
+        return _derivative_of(sweep, quantity, f"d{quantity.name}", "d", Role.GRADIENT)
     return None
 
 
+def _derivative_of(sweep: Reverse, of: Quantity, name: str, letter: str, role: Role) -> Quantity:
+    """A quantity for a derivative; a name that something else has already gets the quantity's own added."""
+    while name in sweep.taken:
+        name = f"{name}_{of.name}"
+    sweep.taken.add(name)
+    return Quantity(name, letter, role, of.layer, of.dims, of, sweep.cost)
+
+
 def _adjoint_quantity(sweep: Reverse, quantity: Quantity) -> Quantity:
-    name = f"adjoint_{quantity.name}"
-    return Quantity(name, "adjoint", Role.ADJOINT, quantity.layer, quantity.dims, quantity, sweep.cost)
+    return _derivative_of(sweep, quantity, f"adjoint_{quantity.name}", "adjoint", Role.ADJOINT)
 
 
 def _worth_inlining(sweep: Reverse, quantity: Quantity, derivation: Derivation) -> bool:

@@ -23,10 +23,17 @@ from symbackprop.equations import Derivation, Equation, Fact, Partial, Program, 
 from symbackprop.errors import NoRule
 from symbackprop.evaluate import Arithmetic, Digits, Exact, Inexact, Instance, NoValue, small_sizes
 from symbackprop.forward import Model, forward_model
+from symbackprop.functions import ScalarFunction
 from symbackprop.kinds import signature
 
 INSTANCES = 2
 """In how many instances an equality is checked, at the least."""
+
+INSTANCES_FOR_CASES = 12
+"""In how many an equality is checked that distinguishes cases: each case has to occur at each entry."""
+
+MORE_INSTANCES = 2
+"""How many more are drawn while all numbers are 0, as behind units that are switched off."""
 
 ALL_ENTRIES = 6
 """Up to how many entries are all checked; of more, as many are picked."""
@@ -35,7 +42,6 @@ MANY_LAYERS = 8
 """A program with more layers than this has its steps checked once for each kind."""
 
 _DRAWS = 8
-_MOST_INSTANCES = 4
 _TELLING = 1e-25
 
 
@@ -204,7 +210,8 @@ class Laboratory:
     def check(self, equality: Equality) -> Finding:
         """Check one equality, in more instances as long as every number is 0 there."""
         try:
-            for count in range(INSTANCES, _MOST_INSTANCES + 1):
+            least = self._least(equality)
+            for count in range(least, least + MORE_INSTANCES + 1):
                 finding = check_equality(equality, *(self.instance(n, equality.facts) for n in range(count)))
                 if finding.telling or not finding.holds:
                     break
@@ -215,6 +222,13 @@ class Laboratory:
             return Finding(equality, "none", None, False, reason=str(error))
         return finding
 
+    def _least(self, equality: Equality) -> int:
+        """How many instances an equality takes: a smooth one few, one that distinguishes cases many."""
+        if not self.instance(0, equality.facts).branches:
+            return INSTANCES
+        cases = _has_cases(equality.left) or _has_cases(equality.right)
+        return INSTANCES_FOR_CASES if cases else 2 * INSTANCES
+
     def instance(self, turn: int, cited: Iterable[str]) -> Instance:
         """The instance of this number in which the cited facts hold, and no other."""
         key = (turn, frozenset(cited), self._exact)
@@ -223,11 +237,15 @@ class Laboratory:
         return self._drawn[key]
 
     def _draw(self, turn: int, cited: Collection[str], exact: bool) -> Instance:
-        """An instance, of a few the one in which the most cases of the formulas occur."""
-        first = best = self._draw_once(turn, cited, self.seed + turn)
-        for attempt in range(1, _DRAWS if first.branches else 1):
-            other = self._draw_once(turn, cited, self.seed + turn + _MOST_INSTANCES * attempt)
-            best = other if len(other.branches) > len(best.branches) else best
+        """An instance; of a few, the one that shows most cases which its forerunners didn't."""
+        best = self._draw_once(turn, cited, self.seed + turn)
+        if not best.branches or turn >= 2 * INSTANCES:
+            return best
+        before = (self._drawn.get((earlier, cited, exact)) for earlier in range(turn % 2, turn, 2))
+        seen = set().union(*(instance.branches for instance in before if instance is not None))
+        for attempt in range(1, _DRAWS):
+            other = self._draw_once(turn, cited, self.seed + turn + 100 * attempt)
+            best = other if len(other.branches | seen) > len(best.branches | seen) else best
         return best
 
     def _draw_once(self, turn: int, cited: Collection[str], seed: int) -> Instance:
@@ -244,6 +262,14 @@ class Laboratory:
             except Inexact:
                 self._exact = False
         return draw(Digits())
+
+
+def _has_cases(expr: sp.Expr) -> bool:
+    """Whether an expression, or the formula of a function in it, distinguishes cases."""
+    if expr.has(sp.Piecewise, sp.Abs, sp.sign):
+        return True
+    formulas = {node.formula for node in expr.atoms(ScalarFunction)} - {None}
+    return any(formula.has(sp.Piecewise, sp.Abs, sp.sign) for formula in formulas)
 
 
 # --- derivations -------------------------------------------------------------------------------
@@ -579,6 +605,8 @@ def _entry(finding: Finding) -> dict[str, Any]:
         entry["facts"] = list(finding.equality.facts)
     if finding.reason:
         entry["reason"] = finding.reason
+    if not finding.telling:
+        entry["note"] = "every number that was compared is 0, or as good as 0"
     if finding.same_as is not None:
         entry["as"] = f"{finding.same_as}, names changed"
     return entry

@@ -171,7 +171,7 @@ def _interface(generator: Generator) -> dict[str, object]:
         "output_key": _key(outputs, model),
         "output": last,
         "options": _options(generator),
-        "size_options": "".join(f", *, {names.symbol(s)}" if not i else f", {names.symbol(s)}" for i, s in enumerate(dict.fromkeys(open_sizes))),
+        "size_options": _keywords(dict.fromkeys(names.symbol(symbol) for symbol in open_sizes)),
         "setup": _setup(generator, (*generator.forward, *generator.costs, *generator.backward)),
         "forward_setup": [line for line in _setup(generator, generator.forward) if not line.startswith("N ")],
     }
@@ -204,8 +204,13 @@ def _options(generator: Generator) -> str:
         else python_name(symbol.name)
         for symbol in generator.open_symbols
     ]
-    names += _open_functions(generator)
-    return f", *, {', '.join(names)}" if names else ""
+    return _keywords([*names, *_open_functions(generator)])
+
+
+def _keywords(names: Iterable[str]) -> str:
+    """The end of a list of parameters: keyword arguments alone."""
+    listed = ", ".join(names)
+    return f", *, {listed}" if listed else ""
 
 
 def _open_functions(generator: Generator) -> list[str]:

@@ -14,10 +14,12 @@ import sympy as sp
 from sympy.core.parameters import distribute
 
 from symbackprop.calculus import derivative
-from symbackprop.equations import Program, Quantity
+from symbackprop.equations import Program, Quantity, Role
 from symbackprop.errors import NoRule
 from symbackprop.forward import Model
 from symbackprop.indices import EXAMPLE, letters
+
+_COMPUTED = frozenset({Role.PRE_ACTIVATION, Role.ACTIVATION, Role.INTERMEDIATE})
 
 
 class Composition:
@@ -68,9 +70,9 @@ class Composition:
         return found
 
     def _undefined(self, entry: sp.Expr) -> sp.Expr:
-        """An entry that no equation defines: one of an input or a parameter, or a gap in the program."""
-        name = quantity_name(entry)
-        if name in self.program.quantities:
+        """What no equation defines: an input, a parameter, a constant; or else a gap in the program."""
+        quantity = self.program.quantities.get(quantity_name(entry))
+        if not isinstance(entry, sp.Indexed) or (quantity and quantity.role not in _COMPUTED):
             return entry
         raise NoRule(
             f"{entry} has no definition in the program, so the cost can't be written out; "

@@ -119,12 +119,10 @@ class _Route:
         named = self.adjoints[part.quantity.name].named
         entry = part.quantity[part.index]
         standing = Partial(self.cost.symbol, entry) if named is None else named[part.index]
-        for rule, after in (
-            ("pull_out_factors", pull_out_factors(marked, Context())),
-            ("interchange_sums", interchange_sums(part, factor, INDEX)),
-            ("cofactor" if named is None else "name_delta", sum_over(part, standing)),
-        ):
-            _record(log, rule, unmark(after, part))
+        collected = interchange_sums(part, factor, INDEX)
+        pulled_out = pull_out_factors(marked, Context()) == collected
+        _record(log, "pull_out_factors" if pulled_out else "interchange_sums", unmark(collected, part))
+        _record(log, "cofactor" if named is None else "name_delta", unmark(sum_over(part, standing), part))
 
     def cofactor(self, marked: sp.Expr, part: Part) -> sp.Expr:
         """What multiplies a part, at index j; the same for every parameter below it."""

@@ -52,8 +52,8 @@ def fold_composite(expr: sp.Expr, definitions: Table) -> sp.Expr:
 
     >>> z, a, x, b = (sp.IndexedBase(name, real=True) for name in "zaxb")
     >>> j = sp.symbols("j", integer=True, positive=True)
-    >>> fold_composite(sp.exp(-(x[j] + b[j])), {z[j]: x[j] + b[j]})
-    exp(-z[j])
+    >>> fold_composite(sp.tanh(x[j] + b[j] + 1), {z[j]: x[j] + b[j], a[j]: sp.tanh(z[j] + 1)})
+    a[j]
     """
     table = {pattern: entry for entry, pattern in definitions.items()}
     sums = [pattern for pattern in table if isinstance(pattern, sp.Add)]

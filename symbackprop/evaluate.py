@@ -503,7 +503,7 @@ class Instance:
             watching, code = watched(equation.rhs), self.build(equation.rhs)
             names = [index.name for index in equation.indices]
             for key in table.keys_in_range():
-                watched.read.clear()
+                watched.start(key)
                 env = dict(zip(names, key, strict=True))
                 table[key] = self.arithmetic.kept(self.run(watching, env))
                 for entry in watched.read:
@@ -774,19 +774,19 @@ class _Builder:
 
     @_code.register
     def _(self, node: sp.Abs) -> Code:
-        sign = self._sign(node)
+        sign = self._sign()
         return _applied(lambda x: sign(x) * x, self(node.args[0]))
 
     @_code.register
     def _(self, node: sp.sign) -> Code:
-        return _applied(self._sign(node), self(node.args[0]))
+        return _applied(self._sign(), self(node.args[0]))
 
-    def _sign(self, node: sp.Expr) -> Scalar:
+    def _sign(self) -> Scalar:
         minus, zero, one, real = -self.one, self.zero, self.one, self.arithmetic.real
 
         def sign(x: Number) -> Number:
             case = one if real(x) > 0 else minus if real(x) < 0 else zero
-            self.note(node, 0 if case is one else 1)
+            self.note(0 if case is one else 1)
             return case
 
         return sign
@@ -798,13 +798,13 @@ class _Builder:
         def choose(env: Env) -> Number:
             for number, (holds, case) in enumerate(pieces):
                 if holds(env):
-                    self.note(node, number)
+                    self.note(number)
                     return case(env)
             raise NoValue(f"no case of {node} holds")
 
         return choose
 
-    def note(self, node: sp.Expr, branch: int) -> None:
+    def note(self, branch: int) -> None:
         """Which case was taken, for whoever wants to know."""
 
     # brackets ----------------------------------------------------------------------------------
@@ -853,7 +853,13 @@ class _Watching(_Builder):
     def __init__(self, instance: Instance, name: str) -> None:
         super().__init__(instance)
         self.read: set[Entry] = set()
-        self.name = name
+        self.name, self.decisions = name, 0
+        self.key: Key = ()
+
+    def start(self, key: Key) -> None:
+        """Forget what was read: another entry is next."""
+        self.read.clear()
+        self.key, self.decisions = key, 0
 
     def lookup(self, table: Table, counts: tuple[Count, ...]) -> Code:
         def read(env: Env) -> Number:
@@ -875,8 +881,9 @@ class _Watching(_Builder):
         name = _ARGUMENT.name
         return lambda env: code({name: inner(env)})
 
-    def note(self, node: sp.Expr, branch: int) -> None:
-        self.instance.branches.add((self.name, node, branch))
+    def note(self, branch: int) -> None:
+        self.instance.branches.add((self.name, self.key, self.decisions, branch))
+        self.decisions += 1
 
 
 class _Settled(_Builder):

@@ -12,6 +12,7 @@ import sympy as sp
 
 from symbackprop.arrays import Array, Map, MatMul, Outer, Transpose, Vectoriser, entry_of
 from symbackprop.calculus import derivative
+from symbackprop.catalogue import FORMS
 from symbackprop.chain import Adjoint
 from symbackprop.check import Equality, Finding, Laboratory
 from symbackprop.components import written_out
@@ -34,14 +35,6 @@ from symbackprop.words import Words, load_words
 
 if TYPE_CHECKING:
     from symbackprop.pipeline import NetworkDerivation
-
-FORMS = {
-    "index": "sums over indices, every step with its reason",
-    "matrix": "column vectors and matrices, with the step that shows where a transpose comes from",
-    "components": "every entry written out, for tiny networks",
-    "general": "any hidden layer l of L layers, from the layer after it",
-}
-"""The forms that a derivation can be printed in."""
 
 MOST_ENTRIES = 60
 DEEPEST_COMPOSITE = 4

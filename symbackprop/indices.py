@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import sympy as sp
 
+from symbackprop.errors import NoRule
+
 LETTERS = ("j", "k", "i", "m", "p", "q", "r", "s", "t", "u", "v")
 """The letters that indices take, in the order of preference."""
 
@@ -56,8 +58,14 @@ def outermost(total: sp.Sum) -> tuple[sp.Expr, sp.Symbol, sp.Expr]:
     >>> j, k, n, m = sp.symbols("j k n m", integer=True, positive=True)
     >>> outermost(sp.Sum(sp.Sum(x[j, k], (k, 1, n)), (j, 1, m)))
     (Sum(x[j, k], (k, 1, n)), j, m)
+
+    Raises:
+        NoRule: for a sum that doesn't start at 1.
     """
-    *inner, (bound, _, upper) = total.limits
+    *inner, (bound, *ends) = total.limits
+    if len(ends) != 2 or ends[0] != 1:
+        raise NoRule(f"no rule covers the sum {total}: a sum runs from 1 to a size")
+    upper = ends[1]
     return (sp.Sum(total.function, *inner) if inner else total.function), bound, upper
 
 
@@ -105,7 +113,7 @@ def at_indices(expr: sp.Expr, old: Sequence[sp.Symbol], new: Sequence[sp.Expr]) 
     >>> j, k, n = index_symbol("j"), index_symbol("k"), size_symbol("n")
     >>> W = sp.IndexedBase("W", real=True)
     >>> at_indices(sp.Sum(W[j, k], (k, 1, n)), (j,), (k,))
-    Sum(W[k, j], (j, 1, n))
+    Sum(W[k, i], (i, 1, n))
     """
     taken = frozenset(symbol for index in new for symbol in index.free_symbols)
     clear = rename_bound(expr, taken) if expr.has(sp.Sum) else expr

@@ -66,7 +66,8 @@ def _broken(tokens: tuple[Token, ...], printer: Printer, budget: float) -> list[
     widths = [printer_width(tokens[a:b], printer) for a, b in pairwise(starts)]
     best: list[tuple[float, int]] = [(0.0, 0)]
     for end in range(1, len(starts)):
-        best.append(min(_candidates(tokens, starts, widths, best, end, budget)))
+        candidates = _candidates(tokens, starts, widths, best, end, budget)
+        best.append(min(candidates, key=lambda found: (found[0], -found[1])))
     cuts, at = [], len(starts) - 1
     while at:
         cuts.append(at)

@@ -22,7 +22,12 @@ _NARROW = {**dict.fromkeys("ijlt", 0.7), **dict.fromkeys("mw", 1.5), ",": 0.9, "
 _OPERATORS = ("ln", "exp", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan")
 _WORDS = {
     **{f"\\{word}": 0.95 * len(word) + 0.2 for word in _OPERATORS},
-    **{r"\sum": 3.2, r"\land": 2.4, r"\cdot": 1.45, r"\quad": 2.0, r"\,": _THIN, r"\partial": 1.1},
+    r"\sum": 3.2,
+    r"\land": 2.4,
+    r"\cdot": 1.45,
+    r"\quad": 2.0,
+    r"\,": _THIN,
+    r"\partial": 1.1,
 }
 _DELIMITERS = {"": 0.8, r"\big": 0.92, r"\Big": 1.2, r"\bigg": 1.5, r"\Bigg": 1.75}
 _SIZED = re.compile(r"(\\(?:[bB]igg?))[lr]")
@@ -36,7 +41,7 @@ def rendered_width(tex: str, notation: Notation) -> float:
 
     >>> from symbackprop.notation import load_notation
     >>> round(rendered_width(r"\sbpact{2}{j} - \sbptarget{j}", load_notation()), 1)
-    6.4
+    5.8
     """
     return _Ruler(_TOKEN.findall(expanded(tex, notation))).row(1.0)
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import sympy as sp
+from sympy.core.parameters import distribute
 
 from symbackprop.arrays import Vectoriser
 from symbackprop.chain import Adjoint, backward_equations
@@ -44,8 +45,9 @@ def program_source(program: Program, adjoints: Sequence[Adjoint] = ()) -> str:
     backward = backward_equations(adjoints)
     quantities = {**program.quantities, **{e.quantity.name: e.quantity for e in backward}}
     names = Names({}, {name: python_name(name) for name in quantities}, _Renaming())
-    forward_lines = list(_lines(program.equations, program, quantities, names))
-    backward_lines = list(_lines(backward, program, quantities, names))
+    with distribute(False):
+        forward_lines = list(_lines(program.equations, program, quantities, names))
+        backward_lines = list(_lines(backward, program, quantities, names))
     helpers = names.helpers
     open_functions = [f"{f}{mark}" for f in sorted(helpers.open_functions) for mark in ("", "_prime")]
     wanted = (*program.outputs, *(e.quantity for e in backward))

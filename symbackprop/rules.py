@@ -15,6 +15,7 @@ import sympy as sp
 
 from symbackprop.elimination import OUTPUT, Z, derivative_from_output
 from symbackprop.equations import Bracket, Equation, Fact
+from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
 from symbackprop.indices import alpha, outermost, split_product
 
@@ -82,6 +83,8 @@ def _collapse_sum(body: sp.Expr, limits: sp.Tuple, ranges: dict[sp.Expr, sp.Expr
         return sp.Add(*(_collapse_sum(term, limits, ranges) for term in body.args))
     if isinstance(body, sp.Sum):
         inside, index, size = outermost(body)
+        if size.has(bound):
+            return _collapse_sum(_opened(body), limits, ranges)
         return _sum(_collapse_sum(inside, limits, {**ranges, index: size}), sp.Tuple(index, 1, size))
     factors = split_product(body)
     for position, factor in enumerate(factors):
@@ -134,10 +137,24 @@ def _open_factor(factors: tuple[sp.Expr, ...], limits: sp.Tuple, ranges: dict[sp
             terms = (sp.Mul(term, *rest) for term in factor.args)
             return sp.Add(*(_collapse_sum(term, limits, ranges) for term in terms))
         if isinstance(factor, sp.Sum):
-            inside, index, size = outermost(factor)
-            inner = sp.Sum(sp.Mul(inside, *rest), (index, 1, size))
-            return _collapse_sum(inner, limits, ranges)
+            return _collapse_sum(_taken_inside(rest, factor, bound), limits, ranges)
     return sp.Sum(sp.Mul(*factors), limits)
+
+
+def _taken_inside(factors: tuple[sp.Expr, ...], total: sp.Sum, outer: sp.Symbol) -> sp.Expr:
+    """A product with an inner sum as one sum, or with that sum's own factors before it."""
+    inside, index, size = outermost(total)
+    if size.has(outer):
+        return sp.Mul(_opened(total), *factors)
+    return sp.Sum(sp.Mul(inside, *factors), (index, 1, size))
+
+
+def _opened(total: sp.Sum) -> sp.Expr:
+    """A sum that can't change places, since its length depends on the outer index, with its factors out."""
+    opened = pull_out_factors(total, Context())
+    if isinstance(opened, sp.Sum):
+        raise NoRule(f"no rule interchanges the sum {total} with one that its length depends on")
+    return opened
 
 
 def _sum(body: sp.Expr, limits: sp.Tuple) -> sp.Expr:

@@ -116,7 +116,7 @@ def entry(quantity: Quantity, indices: tuple[sp.Expr, ...], names: Names) -> str
     """
     if quantity.role in DERIVATIVE_ROLES - {Role.DELTA}:
         return _derivative_entry(quantity, indices, names)
-    rank = _RANKS.get(quantity.role, len(quantity.dims))
+    rank = _rank(quantity)
     example = index(indices[0], names) if len(indices) == rank + 1 else None
     own = indices[1:] if example is not None else indices
     if len(own) != rank:
@@ -129,6 +129,12 @@ def entry(quantity: Quantity, indices: tuple[sp.Expr, ...], names: Names) -> str
     return _layered_entry(quantity, own, example, names)
 
 
+def _rank(quantity: Quantity) -> int:
+    """How many indices an entry has for one example."""
+    of_one = quantity.dims[1:] if quantity.dims and str(quantity.dims[0]) == "N" else quantity.dims
+    return _RANKS.get(quantity.role, len(of_one))
+
+
 def _scalar(quantity: Quantity, example: str | None) -> str:
     if quantity.role is Role.EXAMPLE_COST and example is not None:
         return rf"\sbpcostof{{{example}}}"
@@ -136,8 +142,10 @@ def _scalar(quantity: Quantity, example: str | None) -> str:
 
 
 def _derivative_entry(quantity: Quantity, indices: tuple[sp.Expr, ...], names: Names) -> str:
+    """A derivative that has no letter of its own; that of one example is of the cost of that example."""
     assert quantity.of is not None and quantity.cost is not None
-    top = entry(quantity.cost, (), names)
+    of_example = quantity.cost.role is Role.EXAMPLE_COST and len(indices) == _rank(quantity.of) + 1
+    top = entry(quantity.cost, indices[:1] if of_example else (), names)
     return rf"\sbppartial{{{top}}}{{{entry(quantity.of, indices, names)}}}"
 
 

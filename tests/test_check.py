@@ -38,9 +38,7 @@ FACT = {"targets_sum_to_one": True}
 
 @lru_cache(maxsize=None)
 def model_of(activations: tuple[str, ...], cost: str, fact: bool = False, depth: str | None = None) -> Model:
-    layers = [
-        {"size": 3, "activation": {"symbol": name} if name == "g" else name} for name in activations
-    ]
+    layers = [{"size": 3, "activation": {"symbol": name} if name == "g" else name} for name in activations]
     spec: dict[str, Any] = {"name": "t", "input": {"size": 2}, "layers": layers, "cost": {"kind": cost}}
     if fact:
         spec["facts"] = FACT
@@ -86,8 +84,14 @@ def test_every_step_of_the_chain_route_holds(hidden: str) -> None:
 
 
 def test_rational_networks_are_checked_exactly_and_others_with_digits() -> None:
-    for activations, method in ((("relu", "relu"), "exact rational"), (("g", "g", "g"), "exact rational"), (("tanh", "relu"), "50-digit")):
-        findings = check_program(model_of(activations, "squared_error").program, derived(activations, "squared_error"))
+    for activations, method in (
+        (("relu", "relu"), "exact rational"),
+        (("g", "g", "g"), "exact rational"),
+        (("tanh", "relu"), "50-digit"),
+    ):
+        findings = check_program(
+            model_of(activations, "squared_error").program, derived(activations, "squared_error")
+        )
         assert {finding.method for finding in findings} == {f"{method} arithmetic"}
         assert all(len(finding.sizes) >= 2 and finding.sizes[0] != finding.sizes[1] for finding in findings)
         if method == "exact rational":
@@ -99,7 +103,9 @@ def test_rational_networks_are_checked_exactly_and_others_with_digits() -> None:
 Corrupt = Callable[[sp.Expr, Model], Iterator[sp.Expr]]
 
 
-def entries(expr: sp.Expr, role: Role | None = None, rank: int | None = None, model: Model | None = None) -> list[Any]:
+def entries(
+    expr: sp.Expr, role: Role | None = None, rank: int | None = None, model: Model | None = None
+) -> list[Any]:
     """The entries in an expression, outside of partial derivatives."""
     partials = expr.atoms(Partial)
     bare = expr.xreplace({partial: sp.Dummy() for partial in partials})
@@ -115,6 +121,8 @@ def renamed(entry: Any, name: str) -> sp.Expr:
 
 
 def wrong_index(expr: sp.Expr, model: Model) -> Iterator[sp.Expr]:
+    if expr.has(sp.KroneckerDelta) or any(isinstance(p.of, sp.Indexed) for p in expr.atoms(Partial)):
+        return  # [j = k] x_j = [j = k] x_k is no mistake
     indices = sorted({i for e in expr.atoms(sp.Indexed) for i in e.indices}, key=str)
     for entry in entries(expr, rank=1):
         for other in indices:
@@ -221,7 +229,8 @@ def activation_for_pre_activation(expr: sp.Expr, model: Model) -> Iterator[sp.Ex
     for entry in entries(expr, Role.ACTIVATION, 1, model):
         yield expr.xreplace({entry: renamed(entry, str(entry.base).replace("a", "z"))})
     for entry in entries(expr, Role.PRE_ACTIVATION, 1, model):
-        yield expr.xreplace({entry: renamed(entry, str(entry.base).replace("z", "a"))})
+        if not expr.has(entry > 0):  # [relu(z) > 0] = [z > 0] is no mistake
+            yield expr.xreplace({entry: renamed(entry, str(entry.base).replace("z", "a"))})
 
 
 def missing_kronecker(expr: sp.Expr, model: Model) -> Iterator[sp.Expr]:
@@ -307,3 +316,204 @@ def corrupted(net: tuple[tuple[str, ...], str, bool], corrupt: Corrupt) -> Itera
         for wrong in corrupt(claim.right, model):
             if wrong != claim.right and wrong != claim.left:
                 yield replace(claim, right=wrong)
+
+
+@pytest.mark.parametrize("net", NETS, ids=str)
+def test_every_corruption_is_caught(net: tuple[tuple[str, ...], str, bool]) -> None:
+    laboratory_ = laboratory(net)
+    caught = {}
+    for corrupt in CORRUPTIONS:
+        wrong = list(corrupted(net, corrupt))
+        missed = [str(equality) for equality in wrong if laboratory_.check(equality).holds]
+        assert not missed, corrupt.__name__
+        caught[corrupt.__name__] = len(wrong)
+    print(f"{net}: {sum(caught.values())} corruptions caught: {caught}")
+    assert sum(number > 0 for number in caught.values()) >= 15
+    assert sum(caught.values()) > 400
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_corruptions_are_caught_whatever_the_seed(seed: int) -> None:
+    net = NETS[2]
+    other = replace(laboratory(net), seed=1000 * seed, _drawn={})
+    for corrupt in (transposed_weight, missing_slope, wrong_bound, activation_for_pre_activation):
+        assert not [str(e) for e in corrupted(net, corrupt) if other.check(e).holds]
+
+
+def fact_steps() -> list[Equality]:
+    return [claim for claim in claims(NETS[5]) if claim.facts]
+
+
+def test_a_step_under_a_fact_holds_where_the_fact_does_and_fails_uncited() -> None:
+    lab = laboratory(NETS[5])
+    assert fact_steps()
+    for claim in fact_steps():
+        assert lab.check(claim).holds
+        assert not lab.check(replace(claim, facts=())).holds
+
+
+def test_a_wrong_fact_is_caught() -> None:
+    lab = laboratory(NETS[5])
+    (step,) = (claim for claim in fact_steps() if claim.kind == "step")
+    (total,) = step.left.atoms(sp.Sum)
+    for wrong in (sp.Integer(2), sp.S.Zero, sp.Symbol("n_2", integer=True, positive=True)):
+        assert not lab.check(replace(step, right=step.left.xreplace({total: wrong}))).holds
+
+
+def test_a_derivative_that_is_named_after_the_wrong_quantity_is_caught() -> None:
+    net = NETS[0]
+    model, adjoints = model_of(*net), derived(*net)
+    z1 = model.program.quantities["z1"]
+    wrong = [
+        replace(a, named=replace(a.named, of=z1, dims=z1.dims)) if a.named and a.named.name == "delta2" else a
+        for a in adjoints
+    ]
+    assert failures(check_program(model.program, wrong))
+
+
+def test_steps_that_do_not_join_up_are_caught() -> None:
+    net = NETS[0]
+    derivation = next(a.derivation for a in derived(*net) if a.of.name == "z2")
+    assert derivation is not None
+    shorter = Derivation(derivation.goal, derivation.steps[:1] + derivation.steps[2:])
+    findings = check_derivation(shorter, laboratory(net), "delta2")
+    assert [f.reason for f in findings if not f.holds] == ["the steps do not join up"]
+    assert all(f.holds for f in check_derivation(derivation, laboratory(net), "delta2"))
+
+
+def test_a_corrupted_step_fails_alone() -> None:
+    net = NETS[0]
+    derivation = next(a.derivation for a in derived(*net) if a.of.name == "z1")
+    assert derivation is not None
+    number = len(derivation.steps) - 1
+    last = derivation.steps[number]
+    wrong = Derivation(derivation.goal, (*derivation.steps[:-1], Step(last.rule, last.before, -last.after)))
+    findings = check_derivation(wrong, laboratory(net), "delta1")
+    assert [finding.holds for finding in findings] == [True] * number + [False]
+
+
+# --- what cannot be evaluated ------------------------------------------------------------------
+
+
+def test_what_has_no_value_or_no_rule_fails_with_the_reason() -> None:
+    lab = laboratory(NETS[0])
+    z, j = lab.program.quantities["z1"], index_symbol("j")
+    free = ((j, z.dims[0]),)
+    for wrong, reason in (
+        (z[j + 1], "no entry of z1"),
+        (z[j - 1], "no entry of z1"),
+        (sp.IndexedBase("delta9", real=True)[j], "delta9 is no quantity"),
+        (sp.gamma(z[j]), "gamma"),
+        (z[j] / (z[j] - z[j] ** 1 + 0 * j) if False else z[index_symbol("q")], "the index q has no value"),
+    ):
+        finding = lab.check(Equality("e", z[j], wrong, free))
+        assert not finding.holds and finding.residual is None
+        assert reason in finding.reason
+
+
+def test_a_difference_in_the_forty_first_digit_is_let_pass_and_one_in_the_thirty_ninth_is_not() -> None:
+    program = model_of(("sigmoid", "sigmoid"), "squared_error").program
+    instance = Instance(program, small_sizes(program), Digits(), 0)
+    c = program.outputs[0].symbol
+    for digits, holds in ((41, True), (39, False)):
+        off = c + c * sp.Rational(1, 10**digits)
+        finding = check_equality(Equality("e", c, off, ()), instance)
+        assert finding.holds is holds
+        assert finding.residual is not None and finding.residual.endswith(f"e-{digits + 1}") or c
+
+
+def test_picked_entries_include_the_corners_and_entries_off_the_diagonal() -> None:
+    picked = picked_entries([4, 5], seed=3)
+    assert {(1, 1), (4, 5)} < set(picked) and any(i != j for i, j in picked)
+    assert len(set(picked)) == 6
+    assert picked_entries([], seed=0) == [()]
+    assert len(set(picked_entries([3, 4, 5], seed=1))) == 6
+
+
+# --- many layers -------------------------------------------------------------------------------
+
+
+def test_twenty_layers_are_checked_by_kind_and_a_wrong_one_is_still_caught() -> None:
+    activations = ("sigmoid",) * 20
+    model, adjoints = model_of(activations, "squared_error"), derived(activations, "squared_error")
+    findings = check_program(model.program, adjoints)
+    assert len(findings) > 300 and not failures(findings)
+    evaluated = [finding for finding in findings if finding.same_as is None]
+    assert len(evaluated) < 80
+    entries_ = certificate(findings)["equalities"]
+    assert sum("as" in entry for entry in entries_) == len(findings) - len(evaluated)
+    at = next(i for i, a in enumerate(adjoints) if a.of.name == "z9")
+    derivation = adjoints[at].derivation
+    assert derivation is not None
+    last = derivation.steps[-1]
+    for corrupt in (wrong_sign, transposed_weight, wrong_layer, delta_of_wrong_layer):
+        for after in corrupt(last.after, model):
+            steps = (*derivation.steps[:-1], Step(last.rule, last.before, after))
+            wrong = (*adjoints[:at], replace(adjoints[at], derivation=Derivation(derivation.goal, steps)))
+            assert failures(check_program(model.program, wrong)), corrupt.__name__
+            break
+
+
+def symbolic(hidden: str, output: str, cost: str) -> tuple[Model, tuple[Adjoint, ...]]:
+    model = model_of((hidden, output), cost, depth="L")
+    z = model.program.quantities["z[l+1]"]
+    delta = Quantity("delta[l+1]", "delta", Role.DELTA, z.layer, z.dims, z, model.cost)
+    return model, reverse(model.program, model.facts, given={z.name: delta})
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        ("sigmoid", "sigmoid", "squared_error"),
+        ("softmax", "softmax", "cross_entropy"),
+        ("g", "relu", "squared_error"),
+    ],
+)
+def test_a_symbol_for_the_depth_is_checked_layer_by_layer(net: tuple[str, str, str]) -> None:
+    model, adjoints = symbolic(*net)
+    findings = check_model(model, adjoints)
+    assert not failures(findings)
+    for layer in (1, 2, 3):
+        assert any(finding.label.endswith(f"at l = {layer}") for finding in findings)
+
+
+@pytest.mark.parametrize("corrupt", [wrong_sign, transposed_weight, wrong_bound])
+def test_corruptions_for_any_layer_are_caught(corrupt: Corrupt) -> None:
+    model, adjoints = symbolic("tanh", "sigmoid", "squared_error")
+    at = next(i for i, a in enumerate(adjoints) if a.of.name == "z[l]")
+    derivation = adjoints[at].derivation
+    assert derivation is not None
+    last = derivation.steps[-1]
+    for after in corrupt(last.after, model):
+        steps = (*derivation.steps[:-1], Step(last.rule, last.before, after))
+        wrong = list(adjoints)
+        wrong[at] = replace(adjoints[at], derivation=Derivation(derivation.goal, steps))
+        assert failures(check_model(model, wrong))
+
+
+def test_instantiate_puts_numbers_in_for_layers() -> None:
+    model, _ = symbolic("tanh", "sigmoid", "squared_error")
+    concrete = model_of(("tanh",) * 3 + ("sigmoid",), "squared_error")
+    l, L = index_symbol("l"), index_symbol("L")
+    z = model.program.definitions["z[l]"]
+    assert instantiate(z.rhs, {l: 2, L: 4}, model, concrete) == concrete.program.definitions["z2"].rhs
+    assert instantiate(z.rhs, {l: 1, L: 4}, model, concrete) == concrete.program.definitions["z1"].rhs
+    last = model.program.definitions["z[L]"]
+    assert instantiate(last.rhs, {l: 1, L: 4}, model, concrete) == concrete.program.definitions["z4"].rhs
+
+
+# --- the certificate ---------------------------------------------------------------------------
+
+
+def test_a_certificate_is_json_and_holds_only_if_everything_does() -> None:
+    net = NETS[0]
+    findings = check_program(model_of(*net).program, derived(*net))
+    document = certificate(findings, generator="symbackprop", version="1", network="two-two-two")
+    assert json.loads(json.dumps(document)) == document
+    assert document["holds"] and document["checked"] == len(findings) and document["failed"] == 0
+    entry = document["equalities"][0]
+    assert entry["method"] == "50-digit arithmetic" and entry["holds"]
+    assert {frozenset(sizes) for sizes in entry["sizes"]} == {frozenset({"n_0", "n_1", "n_2"})}
+    assert float(entry["residual"]) < 1e-40
+    broken = certificate([*findings, replace(findings[0], holds=False, residual="1.0e+00")])
+    assert not broken["holds"] and broken["failed"] == 1

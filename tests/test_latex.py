@@ -125,7 +125,8 @@ with distribute(False):
         (total(W2[k, j] * d2[k]), r"\sum_{k=1}^{\sbpsize{1}} \sbpweight{2}{k}{j} \sbpdelta{2}{k}"),
         (
             slope(z1[j]) * total(W2[k, j] * d2[k]),
-            r"\sbpprime{\sbpfnsigma}(\sbppact{1}{j}) \sum_{k=1}^{\sbpsize{1}} \sbpweight{2}{k}{j} \sbpdelta{2}{k}",
+            r"\sbpprime{\sbpfnsigma}(\sbppact{1}{j})"
+            r" \sum_{k=1}^{\sbpsize{1}} \sbpweight{2}{k}{j} \sbpdelta{2}{k}",
         ),
         (a2[j] * total(y[k]) - y[j], r"\sbpact{2}{j} \sum_{k=1}^{\sbpsize{1}} \sbptarget{k} - \sbptarget{j}"),
         (
@@ -154,7 +155,8 @@ with distribute(False):
         ),
         (
             sigma(total(W1[j, k] * x[k]) + b1[j]),
-            r"\sbpfnsigma\Bigl(\sum_{k=1}^{\sbpsize{1}} \sbpweight{1}{j}{k} \sbpinput{k} + \sbpbias{1}{j}\Bigr)",
+            r"\sbpfnsigma\Bigl(\sum_{k=1}^{\sbpsize{1}} \sbpweight{1}{j}{k} \sbpinput{k}"
+            r" + \sbpbias{1}{j}\Bigr)",
         ),
         # sums written out
         (
@@ -214,7 +216,8 @@ with distribute(False):
         ),
         (
             sp.Piecewise((x[k], z1[j] > 0), (0, True)) + y[j],
-            r"\sbptarget{j} + \begin{cases} \sbpinput{k} & \sbpif \sbppact{1}{j} > 0 \\ 0 & \sbpotherwise \end{cases}",
+            r"\sbptarget{j} + \begin{cases} \sbpinput{k} & \sbpif \sbppact{1}{j} > 0"
+            r" \\ 0 & \sbpotherwise \end{cases}",
         ),
         (
             sp.Piecewise((1, z1[j] > 0), (0, True)) * total(W2[k, j] * d2[k]),
@@ -227,7 +230,8 @@ with distribute(False):
         (Partial(C.symbol, W1[j, k]), r"\sbppartial{\sbpexamplecost}{\sbpweight{1}{j}{k}}"),
         (
             total(Partial(C.symbol, z2[k]) * Partial(z2[k], a1[j])),
-            r"\sum_{k=1}^{\sbpsize{1}} \sbppartial{\sbpexamplecost}{\sbppact{2}{k}} \sbppartial{\sbppact{2}{k}}{\sbpact{1}{j}}",
+            r"\sum_{k=1}^{\sbpsize{1}} \sbppartial{\sbpexamplecost}{\sbppact{2}{k}}"
+            r" \sbppartial{\sbppact{2}{k}}{\sbpact{1}{j}}",
         ),
         (ExplicitPartial(C.symbol, a1[j]), r"\sbpexplicitpartial{\sbpexamplecost}{\sbpact{1}{j}}"),
         (adjoint[j], r"\sbppartial{\sbpexamplecost}{\sbpact{1}{j}}"),
@@ -240,6 +244,7 @@ with distribute(False):
             sp.Sum(sp.Indexed("C_x", n), (n, 1, N)) / N + R.symbol,
             r"\frac{1}{\sbpexamples} \sum_{n=1}^{\sbpexamples} \sbpcostof{n} + \sbppenalty",
         ),
+        (sp.Indexed("adjoint_a1", n, j), r"\sbppartial{\sbpcostof{n}}{\sbpact{\sbpinexample{n}{1}}{j}}"),
         (sp.Indexed("a1", n, j), r"\sbpact{\sbpinexample{n}{1}}{j}"),
         (sp.Indexed("x", n, k) ** 2, r"\bigl(\sbpofexample{\sbpinput{k}}{n}\bigr)^{2}"),
     ]
@@ -363,10 +368,10 @@ def printed():
     return [(expr, names, latex(expr, names)) for expr, names in everything()]
 
 
-PLAIN_COMMANDS = set(
-    "frac sqrt sum exp ln tanh arctan operatorname cdot land leq geq neq lvert rvert begin end "
-    "big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr pi".split()
-)
+SIZES_OF_DELIMITERS = {f"{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in ("l", "r", "")}
+SIGNS = {"frac", "sqrt", "sum", "cdot", "land", "leq", "geq", "neq", "lvert", "rvert", "begin", "end", "pi"}
+WORDS = {"exp", "ln", "tanh", "arctan", "operatorname"}
+PLAIN_COMMANDS = SIZES_OF_DELIMITERS | SIGNS | WORDS
 
 
 def test_every_symbol_is_a_macro(printed):
@@ -388,11 +393,10 @@ def without_macro(text):
     rest = re.sub(r"^\\sbp[a-z]+", "", text[at:])
     while rest.startswith("{"):
         depth = end = 0
-        for end, char in enumerate(rest):
-            depth += (char == "{") - (char == "}")
-            if depth == 0:
-                break
-        rest = rest[end + 1 :]
+        while not end or depth:
+            depth += {"{": 1, "}": -1}.get(rest[end], 0)
+            end += 1
+        rest = rest[end:]
     return text[:at] + rest
 
 
@@ -824,10 +828,13 @@ def test_a_long_row_is_broken_to_fit(activation, budget):
 
 
 def test_rows_break_as_far_outside_as_they_can():
-    expr = total(W1[j, k] * x[k]) + total(W2[j, k] * (a1[k] - y[k])) - b1[j]
-    assert latex_rows(expr, NAMES, 26) == [
-        r"\sum_{k=1}^{\sbpsize{1}} \sbpweight{1}{j}{k} \sbpinput{k} + \sum_{k=1}^{\sbpsize{1}} \sbpweight{2}{j}{k} (\sbpact{1}{k} - \sbptarget{k})",
-        r"{} - \sbpbias{1}{j}",
+    inner = total(W1[j, k] * (x[k] - y[k])) + b1[j]
+    expr = inner + total(W2[j, k] * (a1[k] - y[k])) - b2[j]
+    rows = latex_rows(expr, NAMES, 28)
+    assert rows == [
+        r"\sum_{k=1}^{\sbpsize{1}} \sbpweight{1}{j}{k} (\sbpinput{k} - \sbptarget{k})"
+        r" + \sum_{k=1}^{\sbpsize{1}} \sbpweight{2}{j}{k} (\sbpact{1}{k} - \sbptarget{k})",
+        r"{} + \sbpbias{1}{j} - \sbpbias{2}{j}",
     ]
     assert latex_rows(expr, NAMES) == [latex(expr, NAMES)]
 

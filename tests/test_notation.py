@@ -86,7 +86,7 @@ def test_a_missing_key_is_refused():
 def test_an_unknown_notation_is_refused_with_a_hint():
     with pytest.raises(SymbackpropError, match="there is no notation 'Nielsen2'; did you mean nielsen\\?"):
         load_notation("Nielsen2")
-    with pytest.raises(SymbackpropError, match="choose one of .*nielsen"):
+    with pytest.raises(SymbackpropError, match=r"choose one of .*nielsen"):
         load_notation("qq")
 
 

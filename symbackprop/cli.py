@@ -1,0 +1,241 @@
+"""The command line: what is typed, the exit status, and one line for each mistake.
+
+Results go to stdout, everything else to stderr. Exit status: 0 done; 1 a check or a comparison
+failed; 2 the input is wrong; 3 an outside program is missing. Modules that need SymPy are imported
+inside the commands that need them, so ``--help`` and ``list`` are quick.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from symbackprop.catalogue import ACTIVATIONS, COSTS, FORMATS, FORMS, LAYERS, TARGETS
+from symbackprop.errors import MissingProgram, SpecError, SymbackpropError
+from symbackprop.version import __version__
+
+if TYPE_CHECKING:
+    from symbackprop.network import Network
+
+CHECK_FAILED, WRONG_INPUT, MISSING_PROGRAM, OWN_MISTAKE = 1, 2, 3, 70
+
+Command = Callable[..., Any]
+
+
+def _says(message: str) -> None:
+    """A line on stderr."""
+    click.echo(message, err=True)
+
+
+@contextmanager
+def _mistakes_as_lines() -> Iterator[None]:
+    """One line for each mistake and the exit status that goes with it; never a traceback."""
+    try:
+        yield
+    except SpecError as error:
+        for problem in error.problems:
+            _says(f"{error.source}: {problem}")
+        sys.exit(WRONG_INPUT)
+    except MissingProgram as error:
+        _says(f"symbackprop: {error}")
+        sys.exit(MISSING_PROGRAM)
+    except SymbackpropError as error:
+        _says(f"symbackprop: {error}")
+        sys.exit(WRONG_INPUT)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:
+        _says(f"symbackprop: {error.filename or 'output'}: {error.strerror or error}")
+        sys.exit(WRONG_INPUT)
+    except (MemoryError, RecursionError) as error:
+        _says(f"symbackprop: the network or a formula in it is too large to work with ({type(error).__name__})")
+        sys.exit(WRONG_INPUT)
+    except Exception as error:
+        if os.environ.get("SYMBACKPROP_DEBUG"):
+            raise
+        _says(f"symbackprop: a mistake of the program itself: {type(error).__name__}: {error}")
+        _says("symbackprop: set SYMBACKPROP_DEBUG=1 to see where, and please report it")
+        sys.exit(OWN_MISTAKE)
+
+
+def _network_options(command: Command) -> Command:
+    """SPEC and what goes with widths."""
+    for option in (
+        click.option("--cost", default=None, metavar="NAME", help="Cost, for widths."),
+        click.option("--output-activation", default=None, metavar="NAME", help="Output activation, for widths."),
+        click.option("--hidden", default=None, metavar="NAME", help="Hidden activation, for widths."),
+        click.argument("spec"),
+    ):
+        command = option(command)
+    return command
+
+
+def _wrt_option(command: Command) -> Command:
+    return click.option(
+        "--wrt", multiple=True, metavar="x", help="Also differentiate with respect to the input, x."
+    )(command)
+
+
+def _load(spec: str, hidden: str | None, output_activation: str | None, cost: str | None) -> Network:
+    """The network that SPEC means: a file, or widths with their options."""
+    from symbackprop.errors import Problem
+    from symbackprop.spec import from_widths, load
+
+    given = {"hidden": hidden, "output_activation": output_activation, "cost": cost}
+    options = {name: value for name, value in given.items() if value is not None}
+    if not options:
+        return load(spec)
+    if Path(spec).exists() or not set(spec) <= set("0123456789-"):
+        names = ", ".join("--" + name.replace("_", "-") for name in options)
+        wanted = f"{names}: these go with widths such as 2-3-1; a file says it itself"
+        raise SpecError(spec, [Problem("", None, wanted)])
+    return from_widths(spec, **options)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="symbackprop")
+def cli() -> None:
+    """Derive backpropagation: a network goes in; a checked derivation and its gradient code come out.
+
+    SPEC is a TOML file, or widths such as 2-3-1.
+    """
+
+
+@cli.command()
+@_network_options
+@click.option("-o", "--output", "folder", default="output", type=click.Path(path_type=Path), metavar="DIR", help="Where to write; output by default.")
+@click.option("--notation", default="nielsen", metavar="NAME", help="Notation of the text.")
+@click.option("--form", "forms", multiple=True, metavar="FORM", help=f"{', '.join(FORMS)}; several may be given.")
+@click.option("--to", "formats", multiple=True, metavar="FORMAT", help=f"{', '.join(FORMATS)}; tex by default.")
+@click.option("--route", default="chain", metavar="ROUTE", help="chain (default) or composite.")
+@_wrt_option
+def derive(
+    spec: str,
+    hidden: str | None,
+    output_activation: str | None,
+    cost: str | None,
+    folder: Path,
+    notation: str,
+    forms: tuple[str, ...],
+    formats: tuple[str, ...],
+    route: str,
+    wrt: tuple[str, ...],
+) -> None:
+    """Write the derivation, the gradient code and the certificate of SPEC into DIR/NAME/."""
+    with _mistakes_as_lines():
+        from symbackprop.files import derivation_files, pdf_file
+        from symbackprop.pipeline import derive as derive_network
+        from symbackprop.render import write
+
+        _known("--to", formats, FORMATS)
+        derivation = derive_network(_load(spec, hidden, output_activation, cost), route, wrt)
+        document = derivation.document(notation, forms)
+        target = folder / derivation.network.name
+        for name, text in derivation_files(derivation, document).items():
+            write(target / name, text)
+            click.echo(target / name)
+        if "pdf" in formats:
+            click.echo(pdf_file(document, target))
+        failed = [finding.label for finding in document.certificate.findings if not finding.holds]
+        if failed:
+            _says(f"symbackprop: {len(failed)} equalities did not pass their check: {', '.join(failed[:5])}")
+            sys.exit(CHECK_FAILED)
+
+
+@cli.command()
+@_network_options
+@click.option("--target", default="numpy", metavar="TARGET", help=f"{', '.join(TARGETS)}; numpy by default.")
+@click.option("-o", "--output", "file", default=None, type=click.Path(path_type=Path), metavar="FILE", help="The file to write; stdout by default.")
+@_wrt_option
+def export(
+    spec: str,
+    hidden: str | None,
+    output_activation: str | None,
+    cost: str | None,
+    target: str,
+    file: Path | None,
+    wrt: tuple[str, ...],
+) -> None:
+    """Write the gradient code of SPEC alone."""
+    with _mistakes_as_lines():
+        from symbackprop.pipeline import derive as derive_network
+        from symbackprop.render import write
+
+        _known("--target", (target,), TARGETS)
+        code = derive_network(_load(spec, hidden, output_activation, cost), wrt=wrt).code
+        if file is None:
+            click.echo(code, nl=False)
+        else:
+            write(file, code)
+            click.echo(file)
+
+
+@cli.command()
+@_network_options
+@click.option("--seed", default=0, type=int, metavar="N", help="What random numbers are drawn from; 0 by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_wrt_option
+def compare(
+    spec: str,
+    hidden: str | None,
+    output_activation: str | None,
+    cost: str | None,
+    seed: int,
+    as_json: bool,
+    wrt: tuple[str, ...],
+) -> None:
+    """Compare the gradient code of SPEC with numeric references."""
+    with _mistakes_as_lines():
+        from symbackprop.compare import compare as compare_derivation
+        from symbackprop.pipeline import derive as derive_network
+
+        derivation = derive_network(_load(spec, hidden, output_activation, cost), wrt=wrt)
+        report = compare_derivation(derivation, seed)
+        click.echo(json.dumps(report.to_json(), indent=2) if as_json else report.table())
+        if not report.agrees:
+            _says("symbackprop: the generated code and a reference differ")
+            sys.exit(CHECK_FAILED)
+
+
+LISTS = ("activations", "costs", "layers", "notations", "forms", "targets")
+
+
+@cli.command("list")
+@click.argument("what", type=click.Choice(LISTS))
+def list_(what: str) -> None:
+    """List what there is: one name a line, and what it is."""
+    with _mistakes_as_lines():
+        table = _listed(what)
+        width = max(map(len, table))
+        for name, description in table.items():
+            click.echo(f"{name:<{width}}  {description}")
+
+
+def _listed(what: str) -> dict[str, str]:
+    if what == "notations":
+        from symbackprop.notation import notations
+
+        return notations()
+    formulas = {"activations": ACTIVATIONS, "costs": COSTS}
+    if what in formulas:
+        return {name: f"{entry.formula}  ({entry.description})" for name, entry in formulas[what].items()}
+    return {"layers": LAYERS, "forms": FORMS, "targets": TARGETS}[what]
+
+
+def _known(option: str, values: tuple[str, ...], table: dict[str, str]) -> None:
+    for value in values:
+        if value not in table:
+            raise SymbackpropError(f"{option}: {value!r}: there are {', '.join(table)}")
+
+
+def main() -> None:
+    """The entry point of the command."""
+    cli(prog_name="symbackprop")
