@@ -45,6 +45,7 @@ class Batch:
     forward: Program
     deltas: tuple[Equation, ...]
     gradients: tuple[TotalGradient, ...]
+    given: tuple[Quantity, ...] = ()
 
 
 class Lift:
@@ -101,6 +102,7 @@ def batch(model: Model, adjoints: Sequence[Adjoint]) -> Batch:
         model.program.parameters,
         (*(lift.equation(equation) for equation in model.program), *model.total),
         model.total.outputs,
+        tuple(lift.quantity(quantity) for quantity in model.program.given),
     )
     deltas = tuple(
         lift.equation(equation)
@@ -112,7 +114,7 @@ def batch(model: Model, adjoints: Sequence[Adjoint]) -> Batch:
     wanted.sort(key=lambda adjoint: order.get(adjoint.of.name, len(order)))
     with distribute(False):
         gradients = tuple(_total_gradient(model, lift, adjoint) for adjoint in wanted)
-    return Batch(forward, deltas, gradients)
+    return Batch(forward, deltas, gradients, tuple(lift.quantity(q) for q in model.given.values()))
 
 
 def _total_gradient(model: Model, lift: Lift, adjoint: Adjoint) -> TotalGradient:

@@ -129,7 +129,7 @@ def reverse(
     for name, delta in (given or {}).items():
         indices = own_indices(delta)
         sweep.adjoints[name] = Adjoint(program.quantities[name], indices, delta, None)
-    needed = _between(program, wrt)
+    needed = _between(program, wrt, {sweep.cost.name, *sweep.adjoints})
     with distribute(False):
         for equation in reversed(program.equations):
             if equation.quantity.name in needed and equation.quantity.name not in sweep.adjoints:
@@ -145,8 +145,8 @@ def backward_equations(adjoints: Iterable[Adjoint]) -> tuple[Equation, ...]:
     return tuple(a.equation for a in adjoints if a.named is not None and a.derivation is not None)
 
 
-def _between(program: Program, wrt: Sequence[Quantity]) -> set[str]:
-    """The names of the quantities on a path from ``wrt`` to the cost, the cost itself left out."""
+def _between(program: Program, wrt: Sequence[Quantity], ends: set[str]) -> set[str]:
+    """The names of the quantities on a path from ``wrt`` to one of ``ends``, the ends themselves left out."""
     reached = {quantity.name for quantity in wrt}
     unused = [q.name for q in wrt if not program.consumers.get(q.name)]
     if unused:
@@ -154,7 +154,11 @@ def _between(program: Program, wrt: Sequence[Quantity]) -> set[str]:
     for equation in program.equations:
         if equation.names & reached:
             reached.add(equation.quantity.name)
-    return reached - {program.outputs[0].name}
+    leading = set(ends)
+    for equation in reversed(program.equations):
+        if equation.quantity.name in leading:
+            leading |= equation.names
+    return (reached & leading) - ends
 
 
 def own_indices(quantity: Quantity) -> tuple[sp.Symbol, ...]:

@@ -41,7 +41,7 @@ ALL_ENTRIES = 6
 MANY_LAYERS = 8
 """A program with more layers than this has its steps checked once for each kind."""
 
-_DRAWS = 8
+_DRAWS = 5
 _TELLING = 1e-25
 
 
@@ -205,6 +205,7 @@ class Laboratory:
     seed: int = 0
     sizes: Mapping[sp.Symbol, int] | None = None
     _drawn: dict[Any, Instance] = field(default_factory=dict)
+    _known_sizes: dict[int, dict[sp.Symbol, int]] = field(default_factory=dict)
     _exact: bool = True
 
     def check(self, equality: Equality) -> Finding:
@@ -247,6 +248,11 @@ class Laboratory:
             other = self._draw_once(turn, cited, self.seed + turn + 100 * attempt)
             best = other if len(other.branches | seen) > len(best.branches | seen) else best
         return best
+
+    def _sizes(self, turn: int) -> dict[sp.Symbol, int]:
+        if turn not in self._known_sizes:
+            self._known_sizes[turn] = small_sizes(self.program, turn)
+        return self._known_sizes[turn]
 
     def _draw_once(self, turn: int, cited: Collection[str], seed: int) -> Instance:
         kept = [fact for fact in self.facts if fact.name in cited]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -60,7 +61,8 @@ class Generator:
     def vectoriser(self) -> Vectoriser:
         """Knows every quantity of the batch."""
         deltas = {e.quantity.name: e.quantity for e in self.batch.deltas}
-        return Vectoriser({**self.batch.forward.quantities, **deltas})
+        given = {q.name: q for q in self.batch.given}
+        return Vectoriser({**self.batch.forward.quantities, **given, **deltas})
 
     def statement(self, equation: Equation) -> Statement:
         """One equation as a line of code, in a form that can be evaluated."""
@@ -79,6 +81,19 @@ class Generator:
         """From the outputs to the total cost."""
         costs = (Role.EXAMPLE_COST, Role.PENALTY, Role.COST)
         return tuple(self.statement(e) for e in self.batch.forward if e.quantity.role in costs)
+
+    @cached_property
+    def needed_for_cost(self) -> tuple[Statement, ...]:
+        """The forward statements that the cost reads, directly or through others."""
+        code = [array_code(s.array, self.names).text for s in self.costs]
+        kept: list[Statement] = []
+        for statement in reversed(self.forward):
+            family, layer, _ = statement.target.partition("[")
+            name = rf"(?<!\w){family}\[" if layer else rf"(?<!\w){family}(?!\w)"
+            if any(re.search(name, line) for line in code):
+                kept.append(statement)
+                code.append(array_code(statement.array, self.names).text)
+        return tuple(reversed(kept))
 
     @cached_property
     def backward(self) -> tuple[Statement, ...]:
@@ -146,12 +161,13 @@ def module_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str, o
         "buffer_lines": buffer_lines,
         "fast_lines": fast_lines,
         "forward_lines": generator.lines(generator.forward),
+        "cost_forward_lines": generator.lines(generator.needed_for_cost),
         "cost_lines": generator.lines(generator.costs),
         "backward_lines": generator.lines(generator.backward),
         "gradient_lines": generator.gradient_lines(),
         "total": generator.names.quantity("C"),
     }
-    return keys | _interface(generator) | _helpers(generator) | _sample(generator)
+    return keys | _interface(generator) | helper_keys(generator) | _sample(generator)
 
 
 def _interface(generator: Generator) -> dict[str, object]:
@@ -170,9 +186,10 @@ def _interface(generator: Generator) -> dict[str, object]:
         "input_key": _key(inputs, model),
         "output_key": _key(outputs, model),
         "output": last,
-        "options": _options(generator),
+        "options": options(generator),
         "size_options": _keywords(dict.fromkeys(names.symbol(symbol) for symbol in open_sizes)),
         "setup": _setup(generator, (*generator.forward, *generator.costs, *generator.backward)),
+        "cost_setup": _setup(generator, (*generator.forward, *generator.costs)),
         "forward_setup": [line for line in _setup(generator, generator.forward) if not line.startswith("N ")],
     }
 
@@ -195,7 +212,7 @@ def _where(size: sp.Symbol, model: Model) -> str:
     return "x.shape[1]"
 
 
-def _options(generator: Generator) -> str:
+def options(generator: Generator) -> str:
     """The keyword arguments: open symbols and open functions."""
     values = dict(_spec_symbols(generator.model.network))
     names = [
@@ -222,7 +239,7 @@ def _spec_symbols(network: Network) -> tuple[tuple[str, float], ...]:
     return network.values.symbols if network.values is not None else ()
 
 
-def _helpers(generator: Generator) -> dict[str, object]:
+def helper_keys(generator: Generator) -> dict[str, object]:
     """Kernels of the template and functions made from formulas, those that the lines above used."""
     functions = [
         {"name": name, "docstring": _function_words(name), "code": code}
@@ -242,12 +259,17 @@ def _sample(generator: Generator) -> dict[str, object]:
     model = generator.model
     open_sizes = dict.fromkeys(str(size) for _, size in model.sizes if not size.is_Integer)
     sizes = {name: 2 + place % 4 for place, name in enumerate(open_sizes)}
-    options = [f"{python_name(s.name)}=0.1" for s in generator.open_symbols]
-    for letter in sorted(generator.helpers.open_functions):
-        options += [f"{letter}=np.sin", f"{letter}_prime=np.cos"]
     outputs = _key(model.program.inputs[1].dims[0], model)
     targets = f"rng.uniform(0.1, 0.9, (3, sizes.get({outputs}, {outputs})))"
-    return {"sample_sizes": repr(sizes), "sample_targets": targets, "sample_options": ", ".join(options)}
+    return {"sample_sizes": repr(sizes), "sample_targets": targets, "sample_options": sample_options(generator)}
+
+
+def sample_options(generator: Generator) -> str:
+    """The keyword arguments that the module checks itself with, as a dictionary."""
+    found = [f'"{python_name(s.name)}": 0.1' for s in generator.open_symbols]
+    for letter in sorted(generator.helpers.open_functions):
+        found += [f'"{letter}": np.sin', f'"{letter}_prime": np.cos']
+    return "{" + ", ".join(found) + "}"
 
 
 def _shape_literal(parameter: Quantity, model: Model) -> str:

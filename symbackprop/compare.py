@@ -401,15 +401,17 @@ class References:
     def finite_differences(self, name: str, places: NDArray[np.intp]) -> tuple[Values, NDArray[np.bool_]]:
         """Central differences, and where the slopes from the two sides are the same.
 
-        Of several steps the one counts whose quotient differs least from that of the step before. How
-        much the slopes differ shrinks with the step where there is a second derivative, else it stays.
+        Of several steps the one counts whose quotient differs least from that of the step before, its
+        rounding added. How much the slopes differ shrinks with the step where there is a second
+        derivative; at a kink it stays.
         """
         steps = np.array(STEPS)[:, None]
         above, below = (
             np.array([self.moved_costs(name, places, sign * step) for step in STEPS]) for sign in (1, -1)
         )
         quotients = (above - below) / (2 * steps)
-        differences = np.abs(np.diff(quotients, axis=0))
+        rounding = np.finfo(float).eps * abs(self.cost) / steps
+        differences = np.abs(np.diff(quotients, axis=0)) + rounding[1:]
         steady = np.argmin(np.where(np.isfinite(differences), differences, np.inf), axis=0)
         chosen = quotients[steady + 1, np.arange(len(places))]
         *_, before, last = np.abs(above + below - 2 * self.cost) / steps

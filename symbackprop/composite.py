@@ -103,7 +103,7 @@ class _Route:
         """The quantity with its folded derivatives by an entry, where the composite uses it."""
         composites = self.composition.composites
         used = (e for e in composites if isinstance(e, sp.Indexed) and e.base == quantity.symbol)
-        return Part(quantity, {e: self.folded_gradient(composites[e], entry) for e in used})
+        return Part(quantity, entry, {e: self.folded_gradient(composites[e], entry) for e in used})
 
     def folded_gradient(self, composite: sp.Expr, entry: sp.Expr) -> sp.Expr:
         """A derivative of a composite as it stands in that of the cost, once folded."""

@@ -17,7 +17,7 @@ from symbackprop import rules
 from symbackprop.compose import is_leaf
 from symbackprop.equations import Quantity
 from symbackprop.errors import NoRule
-from symbackprop.indices import free_indices, letters, rename_bound, split_product
+from symbackprop.indices import letters, rename_bound, split_product
 from symbackprop.rules import Context
 
 Table = Mapping[sp.Expr, sp.Expr]
@@ -25,9 +25,10 @@ Table = Mapping[sp.Expr, sp.Expr]
 
 @dataclass(frozen=True)
 class Part:
-    """A quantity and its derivatives by one entry: ``derivatives`` maps its entries to them."""
+    """A quantity and its derivatives by ``wrt``: ``derivatives`` maps its entries to them."""
 
     quantity: Quantity
+    wrt: sp.Expr
     derivatives: Table
 
     @property
@@ -203,6 +204,16 @@ def cofactor(marked: sp.Expr, part: Part, index: sp.Symbol) -> sp.Expr:
 
     An expression that is linear in t is that sum, and c_m has a term for each place where t stands.
 
+    >>> from symbackprop.equations import Role
+    >>> i, j, m, n = sp.symbols("i j m n", integer=True, positive=True)
+    >>> z, f, g = Quantity("z", "z", Role.PRE_ACTIVATION, None, (n,)), sp.IndexedBase("f"), sp.IndexedBase("g")
+    >>> part = Part(z, sp.IndexedBase("w")[j], {z[m]: sp.KroneckerDelta(j, m)})
+    >>> nested = sp.Sum(f[i] * sp.Sum(g[i, m] * part.letter[m], (m, 1, n)), (i, 1, n))
+    >>> cofactor(nested, part, j)
+    Sum(f[i]*g[i, j], (i, 1, n))
+    >>> interchange_sums(part, cofactor(nested, part, j), j)
+    Sum(dz[m]*Sum(f[k]*g[k, m], (k, 1, n)), (m, 1, n))
+
     Raises:
         NoRule: where the expression isn't linear in the marked entries.
     """
@@ -261,6 +272,5 @@ def sum_over(part: Part, factor: sp.Expr) -> sp.Expr:
 
 def at_index(expr: sp.Expr, index: sp.Symbol, part: Part) -> sp.Expr:
     """The same expression at the part's own index, its bound letters apart from those of the part."""
-    around = (free_indices(found) for found in part.derivatives.values())
-    taken = frozenset({*islice(letters(), 2), index, part.index}).union(*around)
+    taken = frozenset({*islice(letters(), 2), *part.wrt.indices, index, part.index})
     return rename_bound(expr, taken).xreplace({index: part.index})

@@ -600,8 +600,8 @@ def _drawn(draw: random.Random, role: Role) -> Fraction:
 
 def _open_symbols(program: Program) -> set[str]:
     """Names of numbers that the program leaves open, such as the factor of a penalty."""
-    free = set().union(*(equation.rhs.free_symbols for equation in program.equations))
-    names = {symbol.name for symbol in free if isinstance(symbol, sp.Symbol) and not symbol.is_integer}
+    symbols = set().union(*(equation.rhs.atoms(sp.Symbol) for equation in program.equations))
+    names = {symbol.name for symbol in symbols if not symbol.is_integer}
     bases = {base.name for e in program.equations for base in e.rhs.atoms(sp.IndexedBase)}
     return names - program.quantities.keys() - bases
 
@@ -1025,7 +1025,9 @@ def small_sizes(program: Program, turn: int = 0) -> dict[sp.Symbol, int]:
 def _sizes_by_equation(program: Program) -> Iterator[tuple[sp.Symbol, ...]]:
     """The size symbols of each equation, then those of quantities that no equation defines."""
     for equation in program.equations:
-        bounds = [total.limits[0][2] for total in equation.rhs.atoms(sp.Sum)]
+        sums = equation.rhs.atoms(sp.Sum)
+        letters = {*equation.indices, *(limits[0] for total in sums for limits in total.limits)}
+        bounds = [total.limits[0][2] for total in sums if total.limits[0][2] not in letters]
         used = [program.quantities[n] for n in sorted(equation.names) if n in program.quantities]
         yield _symbols(
             (*bounds, *(d for q in used for d in q.dims), *equation.quantity.dims, *_open(equation))
@@ -1036,8 +1038,9 @@ def _sizes_by_equation(program: Program) -> Iterator[tuple[sp.Symbol, ...]]:
 
 def _open(equation: Equation) -> Collection[sp.Expr]:
     """Whole numbers that stand free in an equation: the number of examples in a mean."""
-    free = equation.rhs.free_symbols - set(equation.indices)
-    return sorted((s for s in free if isinstance(s, sp.Symbol) and s.is_integer), key=str)
+    bound = {limits[0] for total in equation.rhs.atoms(sp.Sum) for limits in total.limits}
+    free = equation.rhs.atoms(sp.Symbol) - bound - set(equation.indices)
+    return sorted((symbol for symbol in free if symbol.is_integer), key=str)
 
 
 def _symbols(dims: Iterable[sp.Expr]) -> tuple[sp.Symbol, ...]:

@@ -7,7 +7,7 @@ with no function is refused by its name.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import singledispatch
@@ -37,9 +37,12 @@ from symbackprop.pieces import (
     joined_sum,
     parenthesised,
     prefixed,
+    signed,
+    source,
     tex,
     with_superscript,
 )
+from symbackprop.rows import broken
 from symbackprop.symbols import (
     Names,
     apart_from_sizes,
@@ -52,6 +55,7 @@ from symbackprop.symbols import (
 
 _FRACTION, _SUM = 3, 2
 _DEEP = 12
+_BRACE = 9.0
 _TALLEST_EXPONENT, _WIDEST_EXPONENT = 1, 12.0
 _OPERATORS = {
     sp.log: r"\ln",
@@ -165,7 +169,7 @@ def _(node: sp.Rational, printer: Printer) -> Piece:
     if size_of.q == 1:
         return Piece((Token(whole_number(int(size_of))),), negative=node.p < 0)
     top, bottom = whole_number(int(size_of.p)), whole_number(int(size_of.q))
-    return replace(_fraction(atom(top), atom(bottom), printer), negative=node.p < 0)
+    return replace(_fraction(lambda _: (atom(top), atom(bottom)), printer), negative=node.p < 0)
 
 
 @_piece.register
@@ -301,8 +305,7 @@ def _coefficient(
         return (None if top == 1 and over else printer.piece(top)), over
     short = len(over) == 1 and _is_short(over[0]) and all(is_plain_number(factor) for factor in under)
     above = over if short else [factor for factor in over if _is_open(factor)]
-    inner = printer.within(Style.FRACTION)
-    fraction = _fraction(_side(top, above, inner), _side(bottom, under, inner), printer)
+    fraction = _fraction(lambda p: (_side(top, above, p), _side(bottom, under, p)), printer)
     return fraction, [factor for factor in over if factor not in above]
 
 
@@ -340,10 +343,9 @@ def _quotient(number: sp.Expr, over: list[sp.Expr], under: list[sp.Expr], printe
     top, bottom = _number_sides(abs(number))
     after = [factor for factor in over if _stays_outside(factor)]
     above = [factor for factor in over if factor not in after]
-    inner = printer.within(Style.FRACTION)
-    numerator, denominator = _side(top, above, inner), _side(bottom, under, inner)
-    negative = bool(number < 0) != numerator.negative
-    fraction = _fraction(replace(numerator, negative=False), denominator, printer)
+    fraction = _fraction(lambda p: (_side(top, above, p), _side(bottom, under, p)), printer)
+    negative = bool(number < 0) != fraction.negative
+    fraction = replace(fraction, negative=False)
     if not after:
         return replace(fraction, negative=negative)
     rest = [printer.piece(factor) for factor in ordered_factors(after, printer.names)]
@@ -355,14 +357,16 @@ def _stays_outside(factor: sp.Expr) -> bool:
     return isinstance(factor, sp.Sum | Partial) or is_kronecker(factor) or factor.has(sp.Piecewise)
 
 
-def _fraction(top: Piece, bottom: Piece, printer: Printer) -> Piece:
+def _fraction(sides: Callable[[Printer], tuple[Piece, Piece]], printer: Printer) -> Piece:
     """One fraction: upright, with a slash in a script, on its side where it is too wide for a line."""
-    shown = rf"\frac{{{tex(top)}}}{{{tex(bottom)}}}"
     if printer.style is Style.SCRIPT:
-        return _slashed(top, bottom)
+        return _slashed(*sides(printer))
+    top, bottom = sides(printer.within(Style.FRACTION))
+    shown = rf"\frac{{{tex(replace(top, negative=False))}}}{{{tex(bottom)}}}"
     if rendered_width(shown, printer.names.notation) > printer.widest:
-        return _slashed(top, bottom)
-    return atom(shown, _FRACTION if printer.style is Style.DISPLAY else 1, Binding.PRODUCT)
+        return _slashed(*sides(printer))
+    height = _FRACTION if printer.style is Style.DISPLAY else 1
+    return Piece((Token(shown),), Binding.PRODUCT, height, top.negative)
 
 
 def _slashed(top: Piece, bottom: Piece) -> Piece:
@@ -503,8 +507,10 @@ def _(node: sp.core.relational.Relational, printer: Printer) -> Piece:
     sign = _RELATIONS.get(type(node))
     if sign is None:
         raise NoRule(f"no rule prints the condition {node}")
-    left, right = (tex(printer.piece(arg)) for arg in node.args)
-    return atom(f"{left} {sign} {right}", binding=Binding.SUM)
+    left, right = (printer.piece(arg) for arg in node.args)
+    return Piece(
+        (*signed(left), Token(sign, 0, "{}"), *signed(right)), Binding.SUM, max(left.height, right.height)
+    )
 
 
 @_piece.register
@@ -518,16 +524,27 @@ def _(node: sp.Piecewise, printer: Printer) -> Piece:
     condition = _indicated(node)
     if condition is not None:
         return atom(rf"\sbpbracket{{{tex(printer.piece(condition))}}}")
-    shown = _cases(node, " & ", printer)
+    shown = _cases(node, printer)
     if rendered_width(shown, printer.names.notation) > printer.widest:
-        shown = _cases(node, r" \\ \quad ", printer)
+        shown = _stacked_cases(node, printer)
     return Piece((Token(shown),), Binding.PRODUCT, 4, open_end=True)
 
 
-def _cases(node: sp.Piecewise, between: str, printer: Printer) -> str:
-    """The cases, each condition beside its value, or below it where a line is too short for both."""
+def _cases(node: sp.Piecewise, printer: Printer) -> str:
+    """The cases, each condition beside its value."""
     inner = printer.within(Style.FRACTION)
-    rows = [f"{tex(inner.piece(value))}{between}{_when(case, inner)}" for value, case in node.args]
+    rows = [f"{tex(inner.piece(value))} & {source(_when(case, inner))}" for value, case in node.args]
+    return r"\begin{cases} " + r" \\ ".join(rows) + r" \end{cases}"
+
+
+def _stacked_cases(node: sp.Piecewise, printer: Printer) -> str:
+    """The cases where a line is too short for them: each condition below its value, both broken into rows."""
+    inner, room = printer.within(Style.FRACTION), printer.widest - _BRACE
+    rows: list[str] = []
+    for value, case in node.args:
+        first, *others = broken(signed(inner.piece(value)), printer.names.notation, room)
+        others += broken(_when(case, inner), printer.names.notation, room)
+        rows += [first, *(rf"\quad {row}" for row in others)]
     return r"\begin{cases} " + r" \\ ".join(rows) + r" \end{cases}"
 
 
@@ -541,7 +558,7 @@ def _indicated(node: sp.Piecewise) -> sp.Basic | None:
     return sp.Not(condition) if (first, second) == (0, 1) else None
 
 
-def _when(condition: sp.Basic, printer: Printer) -> str:
+def _when(condition: sp.Basic, printer: Printer) -> tuple[Token, ...]:
     if isinstance(condition, BooleanTrue):
-        return r"\sbpotherwise"
-    return rf"\sbpif {tex(printer.piece(condition))}"
+        return (Token(r"\sbpotherwise"),)
+    return (Token(r"\sbpif"), *signed(printer.piece(condition)))

@@ -161,6 +161,7 @@ class _Ruler:
     def cases(self, scale: float) -> float:
         """The widest row of cases."""
         self.position += 3 + len("cases") - 1
+        outer, self.display = self.display, False
         rows, width = [0.0], 0.0
         while self.tokens[self.position] != r"\end":
             if self.tokens[self.position] == r"\\":
@@ -170,6 +171,7 @@ class _Ruler:
             width = self.item(scale)
             rows[-1] += width
         self.position += 3 + len("cases")
+        self.display = outer
         return max(rows) + 3.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import singledispatch
@@ -75,8 +76,8 @@ class Names:
     helpers: Helpers = field(default_factory=Helpers)
 
     def quantity(self, name: str) -> str:
-        """The variable that holds a quantity."""
-        return self.quantities.get(name, name)
+        """The variable that holds a quantity; an entry of a dictionary for one of a general layer."""
+        return self.quantities.get(name) or re.sub(r"(?<=\w)([+-])(?=\d)", r" \1 ", name)
 
     def symbol(self, symbol: sp.Symbol) -> str:
         """The variable, or the number, that stands for a size or an open symbol."""
@@ -302,7 +303,9 @@ def _(expr: sp.Pow, scope: _Scalar) -> Code:
     if exponent.is_number and exponent.is_negative:
         return _product([sp.S.One], [base ** (-exponent)], scope)
     power = str(exponent) if exponent.is_Integer else _scalar(exponent, scope).inside(ATOM)
-    return Code(f"{_scalar(base, scope).inside(ATOM)}**{power}", POWER)
+    inner = _scalar(base, scope).inside(ATOM)
+    sign = "**" if inner.isidentifier() else " ** "
+    return Code(f"{inner}{sign}{power}", POWER)
 
 
 @_node.register

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import sympy as sp
 from sympy.core.parameters import distribute
 
+from symbackprop.any_depth import any_depth_keys
 from symbackprop.batch import Batch, batch
 from symbackprop.chain import Adjoint, backward_equations, reverse
 from symbackprop.codegen import module_keys
@@ -66,6 +67,8 @@ def derive(network: Network, route: str = "chain", wrt: Sequence[str] = ()) -> N
     """
     if route not in ROUTES:
         raise SymbackpropError(f"route: {route!r}: there are {' and '.join(ROUTES)}")
+    if wrt and network.depth is not None:
+        raise SymbackpropError("wrt: with a symbol for the depth only the parameters can be differentiated")
     unknown = [name for name in wrt if name != "x"]
     if unknown:
         raise SymbackpropError(f"wrt: {unknown[0]!r}: besides the parameters there is x, the input")
@@ -156,6 +159,8 @@ class NetworkDerivation:
     @cached_property
     def code(self) -> str:
         """The source of the generated NumPy module."""
+        if self.model.symbolic_depth:
+            return fill("any_depth.py.jinja", any_depth_keys(self.model, self.batch, self.about))
         return fill("gradients.py.jinja", module_keys(self.model, self.batch, self.about))
 
     @property

@@ -18,6 +18,7 @@ from symbackprop.chain import Adjoint, backward_equations
 from symbackprop.codegen import labelled, python_name
 from symbackprop.equations import Equation, Program, Quantity
 from symbackprop.errors import NoRule
+from symbackprop.indices import free_indices
 from symbackprop.numpy_code import Names, array_code
 from symbackprop.render import fill
 from symbackprop.stable import stable
@@ -60,7 +61,7 @@ def program_source(program: Program, adjoints: Sequence[Adjoint] = ()) -> str:
                 for name, code in helpers.functions.items()
             ],
             "given": [(python_name(name), name) for name in (*_given(program), *open_functions)],
-            "sizes": list(_sizes(program, quantities)),
+            "sizes": list(_sizes(program, quantities, (*program, *backward))),
             "forward_lines": forward_lines,
             "backward_lines": backward_lines,
             "results": [(q.name, python_name(q.name)) for q in wanted],
@@ -112,7 +113,9 @@ def _given(program: Program) -> list[str]:
     return [*arrays, *sorted(found - set(program.quantities))]
 
 
-def _sizes(program: Program, quantities: Mapping[str, Quantity]) -> Iterator[tuple[str, str]]:
+def _sizes(
+    program: Program, quantities: Mapping[str, Quantity], equations: Sequence[Equation]
+) -> Iterator[tuple[str, str]]:
     """Every size with the code that reads it off an array."""
     given = (*program.inputs, *program.parameters, *program.given)
     found = {
@@ -122,6 +125,7 @@ def _sizes(program: Program, quantities: Mapping[str, Quantity]) -> Iterator[tup
         if dim.is_Symbol
     }
     used = {s for q in quantities.values() for dim in q.dims for s in dim.free_symbols}
+    used |= {s for e in equations for s in free_indices(e.rhs) - set(e.indices)}
     for size in sorted(used, key=str):
         if size not in found:
             raise NoRule(f"no input and no parameter has the size {size} as an axis, so it stays unknown")

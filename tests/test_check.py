@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import pytest
@@ -36,7 +36,7 @@ from symbackprop.spec import from_mapping
 FACT = {"targets_sum_to_one": True}
 
 
-@lru_cache(maxsize=None)
+@cache
 def model_of(activations: tuple[str, ...], cost: str, fact: bool = False, depth: str | None = None) -> Model:
     layers = [{"size": 3, "activation": {"symbol": name} if name == "g" else name} for name in activations]
     spec: dict[str, Any] = {"name": "t", "input": {"size": 2}, "layers": layers, "cost": {"kind": cost}}
@@ -47,7 +47,7 @@ def model_of(activations: tuple[str, ...], cost: str, fact: bool = False, depth:
     return forward_model(from_mapping(spec, "t"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def derived(activations: tuple[str, ...], cost: str, fact: bool = False) -> tuple[Adjoint, ...]:
     model = model_of(activations, cost, fact)
     return reverse(model.program, model.facts)
@@ -61,7 +61,6 @@ def failures(findings: Sequence[Finding]) -> list[str]:
 
 HIDDEN = ("sigmoid", "tanh", "relu", "softmax", "log_softmax", "gelu", "g")
 ENDS = (
-    ("sigmoid", "squared_error", False),
     ("relu", "squared_error", False),
     ("log_softmax", "squared_error", False),
     ("softmax", "cross_entropy", False),
@@ -72,10 +71,11 @@ ENDS = (
 )
 
 
-@pytest.mark.parametrize("hidden", HIDDEN)
-def test_every_step_of_the_chain_route_holds(hidden: str) -> None:
-    for output, cost, fact in ENDS:
-        net = (hidden, output), cost, fact
+@pytest.mark.parametrize("start", range(len(HIDDEN)), ids=HIDDEN)
+def test_every_step_of_the_chain_route_holds(start: int) -> None:
+    """Each hidden activation with three of the ends, so that each end has three of the activations."""
+    for output, cost, fact in (ENDS * 2)[start : start + 3]:
+        net = (HIDDEN[start], output), cost, fact
         model = model_of(*net)
         findings = check_program(model.program, derived(*net), model.facts)
         assert len(findings) > 25
@@ -404,7 +404,7 @@ def test_what_has_no_value_or_no_rule_fails_with_the_reason() -> None:
         (z[j - 1], "no entry of z1"),
         (sp.IndexedBase("delta9", real=True)[j], "delta9 is no quantity"),
         (sp.gamma(z[j]), "gamma"),
-        (z[j] / (z[j] - z[j] ** 1 + 0 * j) if False else z[index_symbol("q")], "the index q has no value"),
+        (z[index_symbol("q")], "the index q has no value"),
     ):
         finding = lab.check(Equality("e", z[j], wrong, free))
         assert not finding.holds and finding.residual is None
@@ -416,10 +416,10 @@ def test_a_difference_in_the_forty_first_digit_is_let_pass_and_one_in_the_thirty
     instance = Instance(program, small_sizes(program), Digits(), 0)
     c = program.outputs[0].symbol
     for digits, holds in ((41, True), (39, False)):
-        off = c + c * sp.Rational(1, 10**digits)
+        off = c + sp.Rational(1, 10**digits)
         finding = check_equality(Equality("e", c, off, ()), instance)
         assert finding.holds is holds
-        assert finding.residual is not None and finding.residual.endswith(f"e-{digits + 1}") or c
+        assert finding.residual == f"1.0e-{digits}"
 
 
 def test_picked_entries_include_the_corners_and_entries_off_the_diagonal() -> None:
@@ -442,16 +442,27 @@ def test_twenty_layers_are_checked_by_kind_and_a_wrong_one_is_still_caught() -> 
     assert len(evaluated) < 80
     entries_ = certificate(findings)["equalities"]
     assert sum("as" in entry for entry in entries_) == len(findings) - len(evaluated)
-    at = next(i for i, a in enumerate(adjoints) if a.of.name == "z9")
-    derivation = adjoints[at].derivation
+    assert not failures(check_program(model.program, alone(adjoints, "z9")))
+    for corrupt in (wrong_sign, transposed_weight, wrong_layer, delta_of_wrong_layer, missing_factor):
+        for wrong in list(with_last_step_corrupted(adjoints, "z9", corrupt, model))[:3]:
+            assert failures(check_program(model.program, wrong)), corrupt.__name__
+
+
+def alone(adjoints: Sequence[Adjoint], name: str) -> list[Adjoint]:
+    """The derivatives, with the derivation of one of them only: what there is to check."""
+    return [a if a.of.name == name else replace(a, derivation=None) for a in adjoints]
+
+
+def with_last_step_corrupted(
+    adjoints: Sequence[Adjoint], name: str, corrupt: Corrupt, model: Model
+) -> Iterator[list[Adjoint]]:
+    (derivation,) = (a.derivation for a in adjoints if a.of.name == name)
     assert derivation is not None
     last = derivation.steps[-1]
-    for corrupt in (wrong_sign, transposed_weight, wrong_layer, delta_of_wrong_layer):
-        for after in corrupt(last.after, model):
-            steps = (*derivation.steps[:-1], Step(last.rule, last.before, after))
-            wrong = (*adjoints[:at], replace(adjoints[at], derivation=Derivation(derivation.goal, steps)))
-            assert failures(check_program(model.program, wrong)), corrupt.__name__
-            break
+    for after in corrupt(last.after, model):
+        assert after != last.after
+        wrong = Derivation(derivation.goal, (*derivation.steps[:-1], Step(last.rule, last.before, after)))
+        yield [a if a.derivation is None else replace(a, derivation=wrong) for a in alone(adjoints, name)]
 
 
 def symbolic(hidden: str, output: str, cost: str) -> tuple[Model, tuple[Adjoint, ...]]:
@@ -480,14 +491,8 @@ def test_a_symbol_for_the_depth_is_checked_layer_by_layer(net: tuple[str, str, s
 @pytest.mark.parametrize("corrupt", [wrong_sign, transposed_weight, wrong_bound])
 def test_corruptions_for_any_layer_are_caught(corrupt: Corrupt) -> None:
     model, adjoints = symbolic("tanh", "sigmoid", "squared_error")
-    at = next(i for i, a in enumerate(adjoints) if a.of.name == "z[l]")
-    derivation = adjoints[at].derivation
-    assert derivation is not None
-    last = derivation.steps[-1]
-    for after in corrupt(last.after, model):
-        steps = (*derivation.steps[:-1], Step(last.rule, last.before, after))
-        wrong = list(adjoints)
-        wrong[at] = replace(adjoints[at], derivation=Derivation(derivation.goal, steps))
+    assert not failures(check_model(model, alone(adjoints, "z[l]")))
+    for wrong in list(with_last_step_corrupted(adjoints, "z[l]", corrupt, model))[:3]:
         assert failures(check_model(model, wrong))
 
 

@@ -81,7 +81,10 @@ def by_hand(
         weights, biases = take(f"W{layer}"), take(f"b{layer}")
         width = len(before)
         rows = [weights[start : start + width] for start in range(0, len(weights), width)]
-        z = [b + mp.fsum(w * a for w, a in zip(row, before, strict=True)) for row, b in zip(rows, biases, strict=True)]
+        z = [
+            b + mp.fsum(w * a for w, a in zip(row, before, strict=True))
+            for row, b in zip(rows, biases, strict=True)
+        ]
         before = take(f"a{layer}", ACTIVATIONS[activation](take(f"z{layer}", z)))
     return mp.fsum(COSTS[net[2]](a, target) for a, target in zip(before, y, strict=True))
 

@@ -494,9 +494,9 @@ class Reader:
     """Evaluates the printer's LaTeX: sums greedy, products by juxtaposition, sizes all 2."""
 
     def __init__(self, text, letters=None):
-        self.tokens = LEXEME.findall(
-            re.sub(r"\\[bB]igg?[lr]", "", text).replace(r"{} \cdot", r"\cdot").replace("{}", "")
-        )
+        text = re.sub(r"\\\\ \\quad (?=\{\})", " ", text)
+        text = re.sub(r"\\[bB]igg?[lr]", "", text).replace(r"{} \cdot", r"\cdot").replace("{}", "")
+        self.tokens = LEXEME.findall(text)
         self.at = 0
         self.letters = dict(letters or {})
 
