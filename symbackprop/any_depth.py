@@ -120,4 +120,3 @@ def _sizes_used(generator: Generator) -> list[str]:
     used = "\n".join(array_code(array, generator.names).text for array in arrays)
     last = f"n_{generator.model.last_layer}"
     return [f"{last} = y.shape[1]"] if last in used else []
-

@@ -29,7 +29,7 @@ from symbackprop.kinds import signature
 INSTANCES = 2
 """In how many instances an equality is checked, at the least."""
 
-INSTANCES_FOR_CASES = 12
+INSTANCES_FOR_CASES = 16
 """In how many an equality is checked that distinguishes cases: each case has to occur at each entry."""
 
 MORE_INSTANCES = 2
@@ -276,6 +276,15 @@ def _has_cases(expr: sp.Expr) -> bool:
         return True
     formulas = {node.formula for node in expr.atoms(ScalarFunction)} - {None}
     return any(formula.has(sp.Piecewise, sp.Abs, sp.sign) for formula in formulas)
+
+
+def joined_finding(equality: Equality, findings: Sequence[Finding]) -> Finding:
+    """One finding for an equality that was checked in several places: it holds if it holds in all."""
+    worst = next((f for f in findings if not f.holds), None) or max(
+        findings, key=lambda f: float(f.residual or 0)
+    )
+    sizes = tuple(size for finding in findings for size in finding.sizes)
+    return replace(worst, equality=equality, entries=sum(f.entries for f in findings), sizes=sizes)
 
 
 # --- derivations -------------------------------------------------------------------------------

@@ -56,7 +56,9 @@ def _mistakes_as_lines() -> Iterator[None]:
         _says(f"symbackprop: {error.filename or 'output'}: {error.strerror or error}")
         sys.exit(WRONG_INPUT)
     except (MemoryError, RecursionError) as error:
-        _says(f"symbackprop: the network or a formula in it is too large to work with ({type(error).__name__})")
+        _says(
+            f"symbackprop: the network or a formula in it is too large to work with ({type(error).__name__})"
+        )
         sys.exit(WRONG_INPUT)
     except Exception as error:
         if os.environ.get("SYMBACKPROP_DEBUG"):
@@ -70,7 +72,9 @@ def _network_options(command: Command) -> Command:
     """SPEC and what goes with widths."""
     for option in (
         click.option("--cost", default=None, metavar="NAME", help="Cost, for widths."),
-        click.option("--output-activation", default=None, metavar="NAME", help="Output activation, for widths."),
+        click.option(
+            "--output-activation", default=None, metavar="NAME", help="Output activation, for widths."
+        ),
         click.option("--hidden", default=None, metavar="NAME", help="Hidden activation, for widths."),
         click.argument("spec"),
     ):
@@ -111,10 +115,22 @@ def cli() -> None:
 
 @cli.command()
 @_network_options
-@click.option("-o", "--output", "folder", default="output", type=click.Path(path_type=Path), metavar="DIR", help="Where to write; output by default.")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    default="output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where to write; output by default.",
+)
 @click.option("--notation", default="nielsen", metavar="NAME", help="Notation of the text.")
-@click.option("--form", "forms", multiple=True, metavar="FORM", help=f"{', '.join(FORMS)}; several may be given.")
-@click.option("--to", "formats", multiple=True, metavar="FORMAT", help=f"{', '.join(FORMATS)}; tex by default.")
+@click.option(
+    "--form", "forms", multiple=True, metavar="FORM", help=f"{', '.join(FORMS)}; several may be given."
+)
+@click.option(
+    "--to", "formats", multiple=True, metavar="FORMAT", help=f"{', '.join(FORMATS)}; tex by default."
+)
 @click.option("--route", default="chain", metavar="ROUTE", help="chain (default) or composite.")
 @_wrt_option
 def derive(
@@ -153,7 +169,15 @@ def derive(
 @cli.command()
 @_network_options
 @click.option("--target", default="numpy", metavar="TARGET", help=f"{', '.join(TARGETS)}; numpy by default.")
-@click.option("-o", "--output", "file", default=None, type=click.Path(path_type=Path), metavar="FILE", help="The file to write; stdout by default.")
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    default=None,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The file to write; stdout by default.",
+)
 @_wrt_option
 def export(
     spec: str,
@@ -180,7 +204,9 @@ def export(
 
 @cli.command()
 @_network_options
-@click.option("--seed", default=0, type=int, metavar="N", help="What random numbers are drawn from; 0 by default.")
+@click.option(
+    "--seed", default=0, type=int, metavar="N", help="What random numbers are drawn from; 0 by default."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_wrt_option
 def compare(

@@ -68,7 +68,9 @@ class Generator:
         """One equation as a line of code, in a form that can be evaluated."""
         rhs = stable(equation.rhs, self.batch.forward.definitions)
         same = Equation(equation.quantity, equation.indices, rhs, equation.label)
-        return Statement(self.names.quantity(equation.quantity.name), self.vectoriser.equation(same), equation.label)
+        return Statement(
+            self.names.quantity(equation.quantity.name), self.vectoriser.equation(same), equation.label
+        )
 
     @cached_property
     def forward(self) -> tuple[Statement, ...]:
@@ -261,7 +263,11 @@ def _sample(generator: Generator) -> dict[str, object]:
     sizes = {name: 2 + place % 4 for place, name in enumerate(open_sizes)}
     outputs = _key(model.program.inputs[1].dims[0], model)
     targets = f"rng.uniform(0.1, 0.9, (3, sizes.get({outputs}, {outputs})))"
-    return {"sample_sizes": repr(sizes), "sample_targets": targets, "sample_options": sample_options(generator)}
+    return {
+        "sample_sizes": repr(sizes),
+        "sample_targets": targets,
+        "sample_options": sample_options(generator),
+    }
 
 
 def sample_options(generator: Generator) -> str:
@@ -321,7 +327,7 @@ def wrapped(line: str, margin: int = MARGIN) -> list[str]:
     >>> wrapped("cost = f(a) + g(b)", margin=14)
     ['cost = (', '    f(a)', '    + g(b)', ')']
     """
-    if len(line) <= margin or " = " not in line and '": ' not in line:
+    if len(line) <= margin or (" = " not in line and '": ' not in line):
         return [line]
     joint = '": ' if line.startswith('"') else " = "
     target, _, code = line.partition(joint)
@@ -346,4 +352,3 @@ def _split(code: str, joints: tuple[str, ...]) -> list[str]:
                 parts.append(code[start:place])
                 start = place + (len(joint) if joint == ", " else 1)
     return [part for part in (*parts, code[start:]) if part]
-

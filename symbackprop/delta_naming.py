@@ -206,13 +206,14 @@ def cofactor(marked: sp.Expr, part: Part, index: sp.Symbol) -> sp.Expr:
 
     >>> from symbackprop.equations import Role
     >>> i, j, m, n = sp.symbols("i j m n", integer=True, positive=True)
-    >>> z, f, g = Quantity("z", "z", Role.PRE_ACTIVATION, None, (n,)), sp.IndexedBase("f"), sp.IndexedBase("g")
+    >>> f, g = sp.IndexedBase("f"), sp.IndexedBase("g")
+    >>> z = Quantity("z", "z", Role.PRE_ACTIVATION, None, (n,))
     >>> part = Part(z, sp.IndexedBase("w")[j], {z[m]: sp.KroneckerDelta(j, m)})
     >>> nested = sp.Sum(f[i] * sp.Sum(g[i, m] * part.letter[m], (m, 1, n)), (i, 1, n))
     >>> cofactor(nested, part, j)
     Sum(f[i]*g[i, j], (i, 1, n))
     >>> interchange_sums(part, cofactor(nested, part, j), j)
-    Sum(dz[m]*Sum(f[k]*g[k, m], (k, 1, n)), (m, 1, n))
+    Sum(dz[m]*Sum(f[i]*g[i, m], (i, 1, n)), (m, 1, n))
 
     Raises:
         NoRule: where the expression isn't linear in the marked entries.

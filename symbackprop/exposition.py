@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -14,16 +14,25 @@ from symbackprop.arrays import Array, Map, MatMul, Outer, Transpose, Vectoriser,
 from symbackprop.calculus import derivative
 from symbackprop.catalogue import FORMS
 from symbackprop.chain import Adjoint
-from symbackprop.check import Equality, Finding, Laboratory
+from symbackprop.check import (
+    MANY_LAYERS,
+    Equality,
+    Finding,
+    KnownKinds,
+    Laboratory,
+    instantiate,
+    joined_finding,
+    layer_values,
+)
 from symbackprop.components import written_out
 from symbackprop.compose import compose
 from symbackprop.document import Certificate, Chain, Display, Document, Paragraph, Row, Section, equalities
 from symbackprop.elimination import OUTPUT, Z, derivative_from_output
-from symbackprop.equations import Derivation, Equation, Fact, Program, Quantity, Role
+from symbackprop.equations import Derivation, Equation, Partial, Program, Quantity, Role
 from symbackprop.errors import FormRefused, NoRule
 from symbackprop.escape import escape_text
-from symbackprop.forward import EXAMPLES, Model
-from symbackprop.functions import ScalarFunction, prime, scalar_function
+from symbackprop.forward import Model
+from symbackprop.functions import ScalarFunction, prime
 from symbackprop.kinds import Renamed
 from symbackprop.latex import latex
 from symbackprop.linebreak import ARTICLE, latex_rows
@@ -52,12 +61,18 @@ def lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...]
     network = derivation.network
     for form in forms:
         _refuse(form, derivation.model)
-    text = Exposition(derivation, Names.of(_quantities(derivation), derivation.model.sizes, load_notation(notation)))
+    text = Exposition(
+        derivation, Names.of(_quantities(derivation), derivation.model.sizes, load_notation(notation))
+    )
     sections = tuple(section for form in forms for section in text.form(form))
     findings = tuple(text.check(equality) for equality in dict.fromkeys(equalities(sections)))
-    certificate = Certificate(findings, {"network": network.name, "fingerprint": network.fingerprint, "route": derivation.route})
+    certificate = Certificate(
+        findings, {"network": network.name, "fingerprint": network.fingerprint, "route": derivation.route}
+    )
     title = escape_text(network.title or f"The network {network.name}")
-    return Document(network.name, network.fingerprint, title, text.names.notation, forms, sections, certificate)
+    return Document(
+        network.name, network.fingerprint, title, text.names.notation, forms, sections, certificate
+    )
 
 
 def _quantities(derivation: NetworkDerivation) -> Iterator[Quantity]:
@@ -73,7 +88,9 @@ def _refuse(form: str, model: Model) -> None:
         raise FormRefused(f"form: {form!r}: there are {', '.join(FORMS)}")
     if model.symbolic_depth:
         if form in ("components", "index"):
-            raise FormRefused(f"form: {form}: the depth is the symbol {model.network.depth}: use general or matrix")
+            raise FormRefused(
+                f"form: {form}: the depth is the symbol {model.network.depth}: use general or matrix"
+            )
         return
     if form == "general" and len(_hidden_kinds(model)) != 1:
         raise FormRefused("form: general: the hidden layers must be of one kind: use index or matrix")
@@ -84,7 +101,9 @@ def _refuse(form: str, model: Model) -> None:
 def _refuse_components(model: Model) -> None:
     counts = [sp.Mul(*(model.with_sizes(size) for size in p.dims)) for p in model.program.parameters]
     if not all(count.is_Integer for count in counts):
-        raise FormRefused("form: components: a size is a symbol, so entries can't be counted: use index or matrix")
+        raise FormRefused(
+            "form: components: a size is a symbol, so entries can't be counted: use index or matrix"
+        )
     entries = sum(int(count) for count in counts)
     if entries > MOST_ENTRIES:
         raise FormRefused(
@@ -130,22 +149,49 @@ class Exposition:
 
     def check(self, equality: Equality) -> Finding:
         """Check an equality in the program that it is about."""
-        return self.laboratories[equality.kind].check(equality)
+        kind = equality.kind
+        if kind.startswith(GENERAL):
+            inner = replace(equality, kind=kind.removeprefix(GENERAL))
+            return replace(self.any_depth.check(inner), equality=equality)
+        if self.model.symbolic_depth and not kind.startswith("function"):
+            return self.at_numbers(equality)
+        return self.laboratories[kind].check(equality)
+
+    def at_numbers(self, equality: Equality) -> Finding:
+        """Check an equality about any layer in a network of a few layers, for each hidden one."""
+        found = dict.fromkeys(
+            _instantiated(equality, layers, self.model, self.at_few_layers.model)
+            for layers in layer_values(self.model, FEWEST_LAYERS)
+        )
+        return joined_finding(equality, [self.at_few_layers.check(one) for one in found])
 
     @cached_property
-    def laboratories(self) -> dict[str, Laboratory]:
+    def at_few_layers(self) -> Exposition:
+        """The same network with a number of layers."""
+        return Exposition(self.derivation.at_depth(FEWEST_LAYERS), self.names)
+
+    @cached_property
+    def any_depth(self) -> Exposition:
+        """The same kinds of layers with a symbol for their number."""
+        derivation = self.derivation.any_depth()
+        names = Names.of(_quantities(derivation), derivation.model.sizes, self.names.notation)
+        return Exposition(derivation, names, self.budget)
+
+    @cached_property
+    def laboratories(self) -> dict[str, KnownKinds]:
         """A laboratory for every kind of equality: one example, a batch, actual sizes, a function."""
         derived, facts = self.derivation, self.model.facts
         named = tuple(a.named for a in derived.adjoints if a.named is not None)
         lifted = (*(e.quantity for e in derived.batch.deltas), *(g.quantity for g in derived.batch.gradients))
         found = {
             "example": Laboratory(self.model.program, facts, named),
-            "batch": Laboratory(derived.batch.forward, _lifted_facts(self.model), lifted),
+            "batch": Laboratory(derived.batch.forward, (), lifted),
             "components": Laboratory(self.model.program, facts, named, sizes=_counts(self.model)),
         }
         for function in self.functions:
             found[f"function {function.letter}"] = Laboratory(_function_program(function))
-        return found
+        by_kind = len(self.model.network.layers) > MANY_LAYERS
+        return {kind: KnownKinds(laboratory, by_kind) for kind, laboratory in found.items()}
 
     # --- pieces ----------------------------------------------------------------------------------
 
@@ -154,7 +200,17 @@ class Exposition:
         taken = rendered_width(left, self.names.notation) + 0.8 * len(reason) + 4
         return tuple(latex_rows(expr, self.names, max(self.budget - taken, 24)))
 
-    def row(self, before: sp.Expr, after: sp.Expr, left: str, free: Free, reason: str, label: str, kind: str, facts: tuple[str, ...] = ()) -> Row:
+    def row(
+        self,
+        before: sp.Expr,
+        after: sp.Expr,
+        left: str,
+        free: Free,
+        reason: str,
+        label: str,
+        kind: str,
+        facts: tuple[str, ...] = (),
+    ) -> Row:
         """A row that claims ``before = after``."""
         equality = Equality(label, before, after, free, kind, facts)
         return Row(self.lines(after, left, reason), reason, equality)
@@ -166,7 +222,9 @@ class Exposition:
         row = self.row(equation.lhs, equation.rhs, left, free, "", equation.label, kind)
         return Chain(left, (row,), equation.label)
 
-    def derived(self, entry: sp.Expr, derivation: Derivation, free: Free, label: str, kind: str, brief: str = "") -> Chain:
+    def derived(
+        self, entry: sp.Expr, derivation: Derivation, free: Free, label: str, kind: str, brief: str = ""
+    ) -> Chain:
         """A derivation from its goal to its result; with ``brief`` the result alone, for that reason."""
         left = latex(entry, self.names)
         cited = tuple(dict.fromkeys(fact for step in derivation.steps for fact in step.facts))
@@ -175,12 +233,25 @@ class Exposition:
             return Chain(left, (row,), label)
         rows = []
         if entry != derivation.goal:
-            rows.append(self.row(entry, derivation.goal, left, free, self.words.reason("definition"), label, kind))
+            rows.append(
+                self.row(entry, derivation.goal, left, free, self.words.reason("definition"), label, kind)
+            )
         before, used = derivation.goal, ()
         for number, step in enumerate(derivation.steps, 1):
             used = (*used, *step.facts)
-            row = self.row(before, step.after, left, free, self.words.reason(step.rule), f"{label}, step {number}", kind, used)
+            row = self.row(
+                before,
+                step.after,
+                left,
+                free,
+                self.words.reason(step.rule),
+                f"{label}, step {number}",
+                kind,
+                used,
+            )
             if len(row.lines) > LONGEST and number < len(derivation.steps):
+                continue
+            if rows and rows[-1].lines == row.lines:
                 continue
             rows.append(row)
             before, used = step.after, ()
@@ -191,7 +262,11 @@ class Exposition:
         """The derivation of one derivative; a renamed one is given by its result."""
         assert adjoint.derivation is not None
         derivation = adjoint.derivation
-        entry = derivation.goal if adjoint.named is None or adjoint.named.role is Role.GRADIENT else adjoint.named[adjoint.indices]
+        entry = (
+            derivation.goal
+            if adjoint.named is None or adjoint.named.role is Role.GRADIENT
+            else adjoint.named[adjoint.indices]
+        )
         free = tuple(zip(adjoint.indices, adjoint.of.dims, strict=True))
         label = adjoint.equation.label if adjoint.named is not None else f"dC-d{adjoint.of.name}"
         brief = ""
@@ -201,7 +276,9 @@ class Exposition:
 
     def layer_like(self, adjoint: Adjoint) -> str:
         """The layer whose derivation a renamed one repeats."""
-        like = next(a for a in self.derivation.adjoints if a.derivation is getattr(adjoint.derivation, "like", None))
+        like = next(
+            a for a in self.derivation.adjoints if a.derivation is getattr(adjoint.derivation, "like", None)
+        )
         return str(like.of.layer)
 
     # --- the index form ----------------------------------------------------------------------------
@@ -225,7 +302,11 @@ class Exposition:
     @cached_property
     def on_the_way(self) -> list[Adjoint]:
         """Derivatives with respect to pre-activations and activations."""
-        return [a for a in self.derivation.adjoints if a.derivation is not None and (a.named is None or a.named.role is not Role.GRADIENT)]
+        return [
+            a
+            for a in self.derivation.adjoints
+            if a.derivation is not None and (a.named is None or a.named.role is not Role.GRADIENT)
+        ]
 
     def network(self) -> Section:
         """The forward equations."""
@@ -357,10 +438,18 @@ class Exposition:
             assert of is not None
             kind = (of.letter, len(of.dims) == 2)
             free = tuple(zip(gradient.indices, gradient.quantity.dims, strict=True))
-            brief = self.words.reason("renamed", layer="1") if kind in shown and not self.model.symbolic_depth else ""
+            brief = (
+                self.words.reason("renamed", layer="1")
+                if kind in shown and not self.model.symbolic_depth
+                else ""
+            )
             shown.add(kind)
             goal = gradient.derivation.goal
-            blocks.append(Display((self.derived(goal, gradient.derivation, free, gradient.equation.label, "batch", brief),)))
+            blocks.append(
+                Display(
+                    (self.derived(goal, gradient.derivation, free, gradient.equation.label, "batch", brief),)
+                )
+            )
         return Section(self.words.headings["batch"], tuple(_joined(blocks)))
 
     # --- the matrix form -----------------------------------------------------------------------------
@@ -380,7 +469,10 @@ class Exposition:
 
     def is_shown(self, equation: Equation) -> bool:
         """Whether a layer is shown for itself."""
-        return any(equation.quantity.layer == group[0] for group in self.layer_groups) or equation.quantity.layer == 0
+        return (
+            any(equation.quantity.layer == group[0] for group in self.layer_groups)
+            or equation.quantity.layer == 0
+        )
 
     @cached_property
     def vectoriser(self) -> Vectoriser:
@@ -396,7 +488,9 @@ class Exposition:
             return None
         label = f"{equation.label}-matrix"
         free = tuple(zip(equation.indices, equation.quantity.dims, strict=True))
-        equality = Equality(label, equation.lhs, entry_of(array, equation.indices), free, "example", self.cited(equation))
+        equality = Equality(
+            label, equation.lhs, entry_of(array, equation.indices), free, "example", self.cited(equation)
+        )
         boxed = equation.quantity.role in (Role.DELTA, Role.GRADIENT)
         return Chain(whole(equation.quantity, self.names), (Row((right,), "", equality, boxed),), label)
 
@@ -427,11 +521,15 @@ class Exposition:
         matrix = rf"\bigl({matrix_latex(product, self.names)}\bigr)_{{{letters}}}"
         rows = [Row((matrix,), self.words.reason("matrix"), Equality(label, expr, expr, free, "example"))]
         if isinstance(product, MatMul):
-            (bound, _, _), = expr.limits
+            ((bound, _, _),) = expr.limits
             inside = rf"\bigl({matrix_latex(product.left, self.names)}\bigr)_{{{letters}{bound}}}"
             vector = latex(entry_of(product.right, (bound,)), self.names)
             total = latex(sp.Sum(Z, *expr.limits), self.names).removesuffix(latex(Z, self.names))
-            step = Row((f"{total}{inside} {vector}",), self.words.reason("transpose"), Equality(label, expr, expr, free, "example"))
+            step = Row(
+                (f"{total}{inside} {vector}",),
+                self.words.reason("transpose"),
+                Equality(label, expr, expr, free, "example"),
+            )
             rows.insert(0, step)
         return Chain(left, tuple(rows), label)
 
@@ -455,8 +553,6 @@ class Exposition:
 
     def goal_of(self, equation: Equation, entry: sp.Expr) -> sp.Expr:
         """A gradient's entry as the partial derivative that it is."""
-        from symbackprop.equations import Partial
-
         of, cost = equation.quantity.of, equation.quantity.cost
         if equation.quantity.role is not Role.GRADIENT or of is None or cost is None:
             return entry
@@ -464,17 +560,15 @@ class Exposition:
 
     def general(self) -> Iterator[Section]:
         """The derivation for any number of layers like these."""
-        from symbackprop.pipeline import derive
+        for section in self.any_depth.index():
+            yield _with_kind(section, GENERAL)
 
-        hidden, output = self.model.network.layers[-2], self.model.network.layers[-1]
-        network = replace(self.model.network, depth="L", layers=(hidden, output), penalty=None, values=None)
-        other = derive(network)
-        names = Names.of(_quantities(other), other.model.sizes, self.names.notation)
-        text = Exposition(other, names, self.budget)
-        self.laboratories.update({f"general {kind}": lab for kind, lab in text.laboratories.items()})
-        for section in text.index():
-            yield _with_kind(section, "general")
 
+GENERAL = "general "
+"""What the kind of an equality starts with that is about any number of layers."""
+
+FEWEST_LAYERS = 3
+"""So many layers have hidden layers with and without another hidden layer after them."""
 
 LONGEST = 8
 """A step whose formula takes more lines than this is passed over in the text."""
@@ -511,17 +605,21 @@ def _joined(blocks: Sequence[Block]) -> Iterator[Block]:
 
 def _with_kind(section: Section, prefix: str) -> Section:
     """The section with its equalities and labels marked as another derivation's."""
+    name = prefix.strip()
 
     def row(one: Row) -> Row:
         if one.equality is None:
             return one
         e = one.equality
-        return replace(one, equality=replace(e, kind=f"{prefix} {e.kind}", label=f"{prefix}-{e.label}"))
+        return replace(one, equality=replace(e, kind=f"{prefix}{e.kind}", label=f"{name}-{e.label}"))
 
     def block(one: Block) -> Block:
         if isinstance(one, Paragraph):
             return one
-        chains = (replace(c, rows=tuple(map(row, c.rows)), label=c.label and f"{prefix}-{c.label}") for c in one.chains)
+        chains = (
+            replace(c, rows=tuple(map(row, c.rows)), label=c.label and f"{name}-{c.label}")
+            for c in one.chains
+        )
         return Display(tuple(chains))
 
     return Section(section.heading, tuple(map(block, section.blocks)))
@@ -539,10 +637,13 @@ def _counts(model: Model) -> Mapping[sp.Symbol, int]:
     return {symbol: int(size) for symbol, size in model.sizes if size.is_Integer}
 
 
-def _lifted_facts(model: Model) -> tuple[Fact, ...]:
-    """The declared facts, for every example of a batch."""
-    return ()
+def _instantiated(
+    equality: Equality, layers: Mapping[sp.Symbol, int], symbolic: Model, concrete: Model
+) -> Equality:
+    """An equality about layers l and L as one about numbered layers."""
 
+    def at(expr: sp.Expr) -> sp.Expr:
+        return instantiate(expr, layers, symbolic, concrete)
 
-Writer = Callable[[Exposition], Iterator[Section]]
-__all__ = ["EXAMPLES", "FORMS", "Exposition", "lay_out", "scalar_function"]
+    free = tuple((index, at(size)) for index, size in equality.free)
+    return replace(equality, left=at(equality.left), right=at(equality.right), free=free)

@@ -26,7 +26,8 @@ def derivation_files(derivation: NetworkDerivation, document: Document) -> dict[
         f"{name}.tex": document.to_latex(),
         "symbackprop.sty": document.style(),
         module_file(name): derivation.code,
-        f"{name}.certificate.json": json.dumps(document.certificate.data(), indent=1, ensure_ascii=False) + "\n",
+        f"{name}.certificate.json": json.dumps(document.certificate.data(), indent=1, ensure_ascii=False)
+        + "\n",
     }
 
 

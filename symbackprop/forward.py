@@ -275,4 +275,3 @@ def _function_letters(network: Network) -> dict[str, str]:
 
 def _declared_size(size: int | str) -> sp.Expr:
     return sp.Integer(size) if isinstance(size, int) else size_symbol(size)
-

@@ -62,10 +62,9 @@ def outermost(total: sp.Sum) -> tuple[sp.Expr, sp.Symbol, sp.Expr]:
     Raises:
         NoRule: for a sum that doesn't start at 1.
     """
-    *inner, (bound, *ends) = total.limits
-    if len(ends) != 2 or ends[0] != 1:
+    *inner, (bound, lower, upper) = total.limits
+    if lower != 1:
         raise NoRule(f"no rule covers the sum {total}: a sum runs from 1 to a size")
-    upper = ends[1]
     return (sp.Sum(total.function, *inner) if inner else total.function), bound, upper
 
 
@@ -75,7 +74,7 @@ def rename_bound(expr: sp.Expr, taken: frozenset[sp.Symbol] = frozenset()) -> sp
     >>> x = sp.IndexedBase("x", real=True)
     >>> j, k, m, n = sp.symbols("j k m n", integer=True, positive=True)
     >>> rename_bound(x[j] * sp.Sum(x[m], (m, 1, n)))
-    Sum(x[k], (k, 1, n))*x[j]
+    x[j]*Sum(x[k], (k, 1, n))
     """
     return _rename(expr, taken | free_indices(expr))
 

@@ -197,5 +197,3 @@ class _Scope:
 def _inverse(factor: sp.Expr) -> bool:
     _, exponent = factor.as_base_exp()
     return bool(exponent.is_number and exponent.is_negative) and not isinstance(factor, sp.exp)
-
-

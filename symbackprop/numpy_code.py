@@ -200,7 +200,10 @@ class _Scalar:
 
 
 def scalar_code(
-    expr: sp.Expr, operands: Mapping[sp.Symbol, Code], names: Names, ranks: Mapping[sp.Symbol, int] | None = None
+    expr: sp.Expr,
+    operands: Mapping[sp.Symbol, Code],
+    names: Names,
+    ranks: Mapping[sp.Symbol, int] | None = None,
 ) -> Code:
     """A scalar expression, applied entry by entry, in the code of its operands.
 
@@ -254,7 +257,11 @@ def _(expr: sp.Mul, scope: _Scalar) -> Code:
     if number.is_Rational and abs(number.p) == 1 and number.q != 1 and not _is_binary(number) and above:
         below = [sp.Integer(number.q), *below]
         number = sp.Integer(number.p)
-        return _node(sp.Mul(number, sp.Mul(*above) / sp.Mul(*below)), scope) if number == -1 else _product(above, below, scope)
+        return (
+            _node(sp.Mul(number, sp.Mul(*above) / sp.Mul(*below)), scope)
+            if number == -1
+            else _product(above, below, scope)
+        )
     above = [number, *above] if number != 1 or not above else above
     return _product(above, below, scope)
 
@@ -425,4 +432,3 @@ def _kind(factor: sp.Expr, scope: _Scalar) -> int:
 
 def _lowest_rank(expr: sp.Expr, scope: _Scalar) -> int:
     return min((scope.ranks.get(symbol, 4) for symbol in expr.free_symbols), default=0)
-

@@ -109,7 +109,9 @@ def _lines(
 def _given(program: Program) -> list[str]:
     """What the caller must give: inputs, parameters, and the symbols that nothing defines."""
     arrays = [q.name for q in (*program.inputs, *program.parameters, *program.given)]
-    found = {s.name for e in program for s in e.rhs.free_symbols if isinstance(s, sp.Symbol) and not s.is_integer}
+    found = {
+        s.name for e in program for s in e.rhs.free_symbols if isinstance(s, sp.Symbol) and not s.is_integer
+    }
     return [*arrays, *sorted(found - set(program.quantities))]
 
 

@@ -34,4 +34,3 @@ def load_words(language: str = "en") -> Words:
     """
     data = tomllib.loads(files("symbackprop").joinpath("words", f"{language}.toml").read_text("utf-8"))
     return Words(data["reason"], data["heading"], data["text"])
-

@@ -9,9 +9,10 @@ the source calls dx. Each entry is compared to the precision that the source pri
 import importlib.util
 import json
 import os
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.special import expit, log_softmax, logit, softmax
@@ -31,9 +32,10 @@ if not FOLDER.is_dir() and not os.environ.get("CI"):
     pytest.skip(f"the external cases are not here ({FOLDER})", allow_module_level=True)
 
 
-@lru_cache(maxsize=None)
+@cache
 def case(name):
     """A case by the start of its file's name."""
+    assert FOLDER.is_dir(), f"CI is set, so the external cases must be here: {FOLDER}"
     (path,) = FOLDER.glob(f"{name}*.json")
     return json.loads(path.read_text())
 
@@ -41,7 +43,7 @@ def case(name):
 # --- from a case to generated code ---------------------------------------------------------------
 
 
-@lru_cache(maxsize=None)
+@cache
 def derived(text):
     derivation = sb.derive(sb.from_mapping(json.loads(text)), wrt=("x",))
     return derivation, derivation.compile()
@@ -378,7 +380,7 @@ OTHERS = {
 """Cases that no dense network can express, and why."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def results(name):
     return NUMERIC[name](case(name)["inputs"])
 
@@ -402,16 +404,38 @@ def is_as_printed(entry, value):
     return bool(np.all(np.abs(got.reshape(printed.shape) - printed) <= within))
 
 
-@lru_cache(maxsize=None)
+ROUNDED = {("d01", "cost")}
+"""Printed with more digits than are right: log(1 - a) was rounded. See the test of that name."""
+
+
+@cache
 def checked(name):
     """How many entries of a case agree, and how many wrongly published ones don't; no other is left."""
     right, wrong = 0, 0
     for entry in case(name)["expected"]:
         agrees = is_as_printed(entry, results(name)[entry["name"]])
-        published_wrong = entry.get("status") == "published_wrong"
-        assert agrees != published_wrong, f"{name}: {entry['name']} ({entry['origin']})"
-        right, wrong = right + agrees, wrong + published_wrong
+        known_wrong = entry.get("status") == "published_wrong" or (name, entry["name"]) in ROUNDED
+        assert agrees != known_wrong, f"{name}: {entry['name']} ({entry['origin']})"
+        right, wrong = right + agrees, wrong + known_wrong
     return right, wrong
+
+
+def test_a_cost_that_was_printed_with_its_rounding_error():
+    """d01 prints 5.801545319394553, what log(1 - a) gives in double precision at z = 12: 13 digits are right.
+
+    Fifty digits decide: the cost of the generated code is right to the tolerance of the print.
+    """
+    (entry,) = (entry for entry in case("d01")["expected"] if entry["name"] == "cost")
+    net = Mlp(case("d01")["inputs"])
+    z = net.net.up_to(1, "linear").forward(net.x)[:, 0]
+    a, y = expit(z), net.y[:, 0]
+    as_then = -np.mean(y * np.log(a) + (1 - y) * np.log(1 - a))
+    with mpmath.workdps(50):
+        terms = (mpmath.log1p(mpmath.exp(u)) - t * mpmath.mpf(u) for u, t in zip(z, y, strict=True))
+        exact = float(mpmath.fsum(terms) / len(z))
+    assert is_as_printed(entry, as_then)
+    assert not is_as_printed(entry, exact)
+    assert abs(results("d01")["cost"] - exact) <= 1e-15 * exact
 
 
 @pytest.mark.parametrize("name", NUMERIC)
@@ -419,7 +443,7 @@ def test_every_printed_number(name):
     assert checked(name) > (0, -1)
 
 
-@pytest.mark.parametrize("name", ["a01", "b05", "c01", "d13"])
+@pytest.mark.parametrize("name", ["a02", "b05", "c01", "d13"])
 def test_the_written_file_is_the_same_program(name, tmp_path):
     net = Mlp(case(name)["inputs"])
     path = tmp_path / "case_gradients.py"
@@ -527,7 +551,7 @@ FORMULAS = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def formulas_checked(name):
     """How many claimed gradients agree with the derived ones, each at three points."""
     found = case(name)
@@ -562,7 +586,7 @@ def test_how_many_ran():
     totals = [checked(name) for name in NUMERIC]
     formulas = sum(formulas_checked(name) for name in FORMULAS)
     counts = (len(NUMERIC), sum(t[0] for t in totals), sum(t[1] for t in totals), len(FORMULAS), formulas)
-    assert counts == (0, 0, 0, 0, 0)
+    assert counts == (43, 179, 3, 9, 14)
 
 
 def test_no_case_is_forgotten():
