@@ -16,6 +16,7 @@ from symbackprop.codegen import (
     labelled,
     options,
     sample_options,
+    sample_targets,
 )
 from symbackprop.equations import Quantity, Role
 from symbackprop.forward import Model
@@ -48,6 +49,7 @@ def any_depth_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str
     keys["options"] = arguments
     keys["passed_options"] = "".join(f", {n}={n}" for n in _argument_names(arguments))
     keys["sample_options"] = sample_options(generator)
+    keys["sample_targets"] = sample_targets(model, "sizes[-1]")
     return keys | helper_keys(generator)
 
 
@@ -56,7 +58,7 @@ def _argument_names(arguments: str) -> list[str]:
 
 
 class _Loops:
-    """Lays statements out: those of a general layer in a loop, those of the last layer after (or before) it."""
+    """Lays statements out: those of a general layer in a loop, those of the last layer beside it."""
 
     def __init__(self, generator: Generator, general: sp.Symbol, last: sp.Expr) -> None:
         self.generator, self.general, self.last = generator, general, last

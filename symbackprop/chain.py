@@ -142,7 +142,8 @@ def reverse(
 
 def backward_equations(adjoints: Iterable[Adjoint]) -> tuple[Equation, ...]:
     """The delta form: the equations of the named derivatives, in the order they are computed."""
-    return tuple(a.equation for a in adjoints if a.named is not None and a.derivation is not None)
+    with distribute(False):
+        return tuple(a.equation for a in adjoints if a.named is not None and a.derivation is not None)
 
 
 def _between(program: Program, wrt: Sequence[Quantity], ends: set[str]) -> set[str]:

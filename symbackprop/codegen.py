@@ -262,12 +262,16 @@ def _sample(generator: Generator) -> dict[str, object]:
     open_sizes = dict.fromkeys(str(size) for _, size in model.sizes if not size.is_Integer)
     sizes = {name: 2 + place % 4 for place, name in enumerate(open_sizes)}
     outputs = _key(model.program.inputs[1].dims[0], model)
-    targets = f"rng.uniform(0.1, 0.9, (3, sizes.get({outputs}, {outputs})))"
     return {
         "sample_sizes": repr(sizes),
-        "sample_targets": targets,
+        "sample_targets": sample_targets(model, f"sizes.get({outputs}, {outputs})"),
         "sample_options": sample_options(generator),
     }
+
+
+def sample_targets(model: Model, size: str) -> str:
+    """Targets of three examples that the module checks itself with; they honour a declared sum."""
+    return f"rng.dirichlet(np.ones({size}), 3)" if model.facts else f"rng.uniform(0.1, 0.9, (3, {size}))"
 
 
 def sample_options(generator: Generator) -> str:

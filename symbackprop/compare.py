@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, singledispatch
 from itertools import count
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,8 +49,17 @@ MOST_ENTRIES = 2000
 """Networks with more entries than this are compared at :data:`SAMPLE` entries of each parameter."""
 
 SAMPLE = 25
+"""How many entries of each parameter of a large network are looked at."""
+
+DEPTH = 3
+"""How many layers stand for any number of them."""
+
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+"""What an entry is moved by in difference quotients."""
+
 KINK = 1e-6
+"""How far the slopes from the two sides may be apart, relative to the slope, where there is no kink."""
+
 SATURATED = 8.0
 """Pre-activations beyond this make 1 - a lose digits: there the forms of ``stable`` are evaluated."""
 
@@ -144,22 +154,22 @@ def compare(derivation: NetworkDerivation, seed: int = 0) -> Report:
     An entry at a kink, where the slopes from the two sides differ, has no difference quotient and is
     left out of ``finite_difference``.
 
+    With a symbol for the number of layers, the code is compared with a network of three.
+
     Raises:
-        SymbackpropError: for a network with a symbol for its number of layers.
+        SymbackpropError: for a seed below 0.
 
     >>> from symbackprop.pipeline import derive
     >>> from symbackprop.spec import from_widths
     >>> compare(derive(from_widths("2-2-1"))).agrees
     True
     """
-    if derivation.model.symbolic_depth:
-        depth = derivation.network.depth
-        raise SymbackpropError(
-            f"compare needs numbers, and {depth} layers have none: write as many [[layers]] as there are, "
-            "without depth"
-        )
+    if seed < 0:
+        raise SymbackpropError(f"seed: {seed}: a seed is a whole number from 0 up")
+    module = derivation.compile()
+    derivation = derivation.at_depth(DEPTH) if derivation.model.symbolic_depth else derivation
     point = choose_point(derivation, seed)
-    cost, gradients = generated(derivation, point)
+    cost, gradients = generated(module, derivation, point)
     references = References(derivation, point, np.random.default_rng([seed, _ATTEMPTS]))
     written_out = references.explicit_cost
     costs = {
@@ -170,9 +180,10 @@ def compare(derivation: NetworkDerivation, seed: int = 0) -> Report:
     return Report(derivation.network.name, costs, errors)
 
 
-def generated(derivation: NetworkDerivation, point: Point) -> tuple[float, Mapping[str, Values]]:
+def generated(
+    module: ModuleType, derivation: NetworkDerivation, point: Point
+) -> tuple[float, Mapping[str, Values]]:
     """What the generated module makes of a point: the cost and the gradients."""
-    module = derivation.compile()
     parameters = {q.name: point.arrays[q.name] for q in derivation.model.program.parameters}
     options: dict[str, Any] = {python_name(s.name): v for s, v in point.symbols.items()}
     for letter in _open_functions(derivation.batch.forward):

@@ -50,12 +50,15 @@ class Display:
     chains: tuple[Chain, ...]
 
 
+Block = Paragraph | Display
+
+
 @dataclass(frozen=True)
 class Section:
     """A heading and what stands under it."""
 
     heading: str
-    blocks: tuple[Paragraph | Display, ...]
+    blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def _section_keys(section: Section, prefix: str, failed: frozenset[Equality]) ->
     return {"heading": section.heading, "blocks": [_block_keys(b, prefix, failed) for b in section.blocks]}
 
 
-def _block_keys(block: Paragraph | Display, prefix: str, failed: frozenset[Equality]) -> dict[str, object]:
+def _block_keys(block: Block, prefix: str, failed: frozenset[Equality]) -> dict[str, object]:
     if isinstance(block, Paragraph):
         return {"text": block.text, "lines": []}
     lines = [line for chain in block.chains for line in _chain_lines(chain, prefix, failed)]

@@ -7,7 +7,7 @@ sigmoid and ``1 - a**2`` for tanh, and the like for any formula of that kind.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import sympy as sp
 
@@ -18,7 +18,7 @@ Z = argument("z")
 OUTPUT = argument("a")
 
 
-@lru_cache(maxsize=None)
+@cache
 def derivative_from_output(formula: sp.Expr) -> sp.Expr | None:
     """The derivative of ``formula`` in ``OUTPUT`` (and ``Z`` where it can't be avoided), or ``None``.
 

@@ -91,7 +91,7 @@ def _base(name: str) -> sp.IndexedBase:
     return sp.IndexedBase(name, real=True)
 
 
-class Partial(sp.Expr):
+class Partial(sp.Expr):  # type: ignore[misc]
     """The derivative of one entry with respect to another, named and not yet worked out.
 
     ``Partial(C, z[j])``, of the cost, is the total derivative through everything that depends on

@@ -241,6 +241,7 @@ def _parameters(equations: tuple[Equation, ...], builder: _Builder) -> Iterator[
     for equation in equations:
         if equation.quantity.role is Role.PRE_ACTIVATION:
             number, outer = equation.quantity.layer, equation.quantity.dims[0]
+            assert number is not None
             inner = builder.size(number - 1)
             weight = quantity("W", Role.WEIGHT, number, outer, inner)
             bias = quantity("b", Role.BIAS, number, outer)

@@ -6,13 +6,11 @@ formula is worked out from the formula of ``sigma`` when somebody asks for it.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import sympy as sp
 from sympy.core.function import FunctionClass
-
-from symbackprop.network import argument
 
 
 class ScalarFunction(sp.Function):  # type: ignore[misc]
@@ -33,7 +31,7 @@ class ScalarFunction(sp.Function):  # type: ignore[misc]
         return prime(type(self))(self.args[0])
 
 
-@lru_cache(maxsize=None)
+@cache
 def scalar_function(letter: str, formula: sp.Expr | None, order: int = 0) -> Any:
     """The function called ``letter`` with this forward formula, differentiated ``order`` times.
 

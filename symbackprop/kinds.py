@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import sympy as sp
+from sympy.core.parameters import distribute
 
 from symbackprop.equations import Derivation, Step
 
@@ -39,23 +40,26 @@ class Renamed(Derivation):
         return {old: new for old, new in zip(self.old, self.new, strict=True) if old != new}
 
     @cached_property
-    def goal(self) -> sp.Expr:  # type: ignore[override]
+    def goal(self) -> sp.Expr:
         """The goal of the known derivation, renamed."""
-        return self.like.goal.xreplace(self.names)
+        return self._renamed(self.like.goal)
 
     @cached_property
-    def result(self) -> sp.Expr:  # type: ignore[override]
+    def result(self) -> sp.Expr:
         """The result of the known derivation, renamed."""
-        return self.like.result.xreplace(self.names)
+        return self._renamed(self.like.result)
 
     @cached_property
-    def steps(self) -> tuple[Step, ...]:  # type: ignore[override]
+    def steps(self) -> tuple[Step, ...]:
         """The steps of the known derivation, renamed."""
-        names = self.names
         return tuple(
-            Step(step.rule, step.before.xreplace(names), step.after.xreplace(names), step.facts)
+            Step(step.rule, self._renamed(step.before), self._renamed(step.after), step.facts)
             for step in self.like.steps
         )
+
+    def _renamed(self, expr: sp.Expr) -> sp.Expr:
+        with distribute(False):
+            return expr.xreplace(self.names)
 
 
 def original(derivation: Derivation) -> Derivation:
@@ -72,7 +76,7 @@ class Kinds:
     def derive(
         self, key: Sequence[sp.Basic | Kind], derive: Callable[[], Derivation]
     ) -> tuple[Derivation, Kind]:
-        """The derivation for ``key``, a known one with other names or else what ``derive`` makes; its kind."""
+        """The derivation for ``key``, a known one renamed or else what ``derive`` makes; its kind."""
         shape, names = signature(key)
         if shape in self.known:
             first, derivation = self.known[shape]

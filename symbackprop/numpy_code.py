@@ -292,7 +292,8 @@ def _is_switch(expr: sp.Expr) -> bool:
 def _fraction(expr: sp.Mul, scope: _Scalar) -> tuple[sp.Expr, list[sp.Expr], list[sp.Expr]]:
     """The number before a product, its other factors in order, and the factors below the line."""
     number = sp.Mul(*(factor for factor in expr.args if factor.is_number))
-    above, below = [], []
+    above: list[sp.Expr] = []
+    below: list[sp.Expr] = []
     for factor in expr.args:
         if factor.is_number:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -17,7 +17,7 @@ def template_folder() -> Path:
     return installed if installed.is_dir() else Path(__file__).parent.parent / "templates"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _environment(folder: Path) -> Environment:
     return Environment(
         loader=FileSystemLoader(folder),

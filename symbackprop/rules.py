@@ -74,7 +74,7 @@ def _collapse(expr: sp.Expr, ranges: dict[sp.Expr, sp.Expr]) -> sp.Expr:
 
 
 def _collapse_sum(body: sp.Expr, limits: sp.Tuple, ranges: dict[sp.Expr, sp.Expr]) -> sp.Expr:
-    bound, _, upper = limits
+    bound = limits[0]
     if not any(delta.has(bound) for delta in body.atoms(sp.KroneckerDelta)):
         return _sum(body, limits)
     if isinstance(body, sp.Piecewise):
@@ -206,7 +206,7 @@ def _out_of_branches(node: sp.Piecewise) -> sp.Expr:
 
 def _shared_powers(terms: list[dict[sp.Expr, sp.Expr]]) -> dict[sp.Expr, sp.Expr]:
     shared = {}
-    for base, exponent in terms[0].items():
+    for base in terms[0]:
         exponents = [term.get(base) for term in terms]
         if base.is_number or not all(e is not None and e.is_positive for e in exponents):
             continue

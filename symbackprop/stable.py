@@ -7,7 +7,7 @@ a few of the forms are functions with a name, which the code printer knows how t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import sympy as sp
 
@@ -63,7 +63,12 @@ def stable(expr: sp.Expr, definitions: Mapping[str, Equation] | None = None) -> 
 
 def meaning(expr: sp.Expr) -> sp.Expr:
     """The expression with every named form written out again."""
-    return everywhere(lambda node: MEANING[node.func](*node.args) if node.func in MEANING else node, expr)
+    return everywhere(_written_form, expr)
+
+
+def _written_form(node: sp.Expr) -> sp.Expr:
+    form: Callable[[sp.Expr], sp.Expr] | None = MEANING.get(node.func)
+    return node if form is None else form(node.args[0])
 
 
 def _stable_node(node: sp.Expr) -> sp.Expr:

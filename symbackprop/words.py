@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
 
 
@@ -25,7 +25,7 @@ class Words:
         return self.texts[key].format(**filled)
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_words(language: str = "en") -> Words:
     """The words of a language.
 

@@ -22,7 +22,7 @@ def network(text="3-4-2", scale=None, facts=(), **options):
     if scale is not None:
         cost["scale"] = scale
     spec = {"name": "net", "input": {"size": first}, "layers": layers, "cost": cost}
-    return from_mapping({**spec, "facts": list(facts)} if facts else spec)
+    return from_mapping({**spec, "facts": dict.fromkeys(facts, True)} if facts else spec)
 
 
 def derived(*args, **options):

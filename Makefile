@@ -1,0 +1,59 @@
+# make demo    derives the 2-2-2 example into output/two-two-two/
+# make test    installs the test tools and runs everything that CI runs
+# make quick   the everyday part of the tests
+# Each makes a virtual environment in .venv, and touches nothing else of the machine.
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test quick check clean
+
+demo: $(VENV)/installed
+	@if command -v pdflatex >/dev/null 2>&1; then pdf="--to pdf"; else pdf=; fi; \
+	$(BIN)/symbackprop derive examples/two-two-two.toml $$pdf
+
+test: check
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+quick: $(VENV)/tested
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+
+check: $(VENV)/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/installed: pyproject.toml $(VENV)/made
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/tested: pyproject.toml $(VENV)/made
+	$(PIP) -e ".[test]"
+	@touch $@ $(VENV)/installed
+
+# The first Python of 3.11 or newer that there is; externally managed ones too, since this only makes
+# an environment with it.
+$(VENV)/made:
+	@python=; \
+	for each in $(PYTHON) python3.14 python3.13 python3.12 python3.11; do \
+	    if command -v $$each >/dev/null 2>&1 \
+	        && $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        python=$$each; break; \
+	    fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "symbackprop needs Python 3.11 or newer, and there is none here: install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
+	    exit 1; \
+	fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	    echo "$$python can't make a virtual environment: on Debian and Ubuntu, apt-get install python3-venv" >&2; \
+	    exit 1; \
+	fi; \
+	$$python -m venv $(VENV)
+	@touch $@

@@ -1,0 +1,176 @@
+"""The index form: sums over indices, every step with its reason, from the network to the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import sympy as sp
+
+from symbackprop.calculus import derivative
+from symbackprop.chain import Adjoint
+from symbackprop.claims import scalar_functions
+from symbackprop.compose import compose
+from symbackprop.document import Block, Chain, Display, Paragraph, Section
+from symbackprop.elimination import OUTPUT, Z, derivative_from_output
+from symbackprop.equations import Role
+from symbackprop.functions import ScalarFunction, prime
+from symbackprop.kinds import Renamed, original
+from symbackprop.latex import latex
+from symbackprop.symbols import function_name
+from symbackprop.writer import Claim, Writer, facts_of
+
+DEEPEST_COMPOSITE = 4
+"""Up to so many layers the cost is printed as one expression."""
+
+
+def index_sections(writer: Writer) -> Iterator[Section]:
+    """The sections of the index form, or of the general one where the depth is a symbol."""
+    headings = writer.words.headings
+    last = writer.model.last_layer
+    on_the_way = [a for a in derived_adjoints(writer) if not _is_gradient(a)]
+    output = [a for a in on_the_way if a.of.layer == last]
+    hidden = [a for a in on_the_way if a.of.layer != last]
+    yield Section(headings["network"], tuple(_network(writer)))
+    if scalar_functions(writer.model):
+        yield Section(headings["activation"], tuple(_activations(writer)))
+    yield Section(headings["cost"], tuple(_cost(writer)))
+    sentence = Paragraph(writer.words.text("delta", layer=latex(last, writer.names)))
+    yield Section(headings["output_delta"], (sentence, *_deltas(writer, output)))
+    if hidden:
+        heading = "general_delta" if writer.model.symbolic_depth else "hidden_delta"
+        yield Section(headings[heading], tuple(_deltas(writer, hidden)))
+    yield Section(headings["gradients"], tuple(_gradients(writer)))
+    yield Section(headings["batch"], tuple(_batch(writer)))
+
+
+def derived_adjoints(writer: Writer) -> list[Adjoint]:
+    """The derivatives that have a derivation."""
+    return [adjoint for adjoint in writer.derivation.adjoints if adjoint.derivation is not None]
+
+
+def _is_gradient(adjoint: Adjoint) -> bool:
+    return adjoint.named is not None and adjoint.named.role is Role.GRADIENT
+
+
+# --- forward ---------------------------------------------------------------------------------------
+
+
+def _network(writer: Writer) -> Iterator[Block]:
+    """The forward equations, with a sentence for layers that are like one that is shown."""
+    yield Paragraph(writer.words.text("general_network" if writer.model.symbolic_depth else "network"))
+    sizes = [(symbol, size) for symbol, size in writer.model.sizes if size != symbol]
+    if sizes:
+        listed = (rf"$\sbpsize{{{symbol.name[2:]}}} = {latex(n, writer.names)}$" for symbol, n in sizes)
+        yield Paragraph(writer.words.text("sizes", sizes=", ".join(listed)))
+    yield Display(tuple(writer.definition(equation) for equation in writer.shown_layers))
+    for first, *others in writer.layer_groups:
+        if others:
+            layers = f"${others[0]}$" if len(others) == 1 else f"${others[0]}$ to ${others[-1]}$"
+            yield Paragraph(writer.words.text("like", layers=layers, layer=f"${first}$"))
+
+
+def _activations(writer: Writer) -> Iterator[Block]:
+    """Each activation's formula and its derivative."""
+    for function in scalar_functions(writer.model):
+        name = function_name(function.letter, 0, writer.names)
+        if function.formula is None:
+            slope = function_name(function.letter, 1, writer.names)
+            yield Paragraph(writer.words.text("activation_open", name=name, prime=slope))
+            continue
+        yield Paragraph(writer.words.text("activation", name=name))
+        claim = Claim(f"f-{function.letter}", kind=f"function {function.letter}")
+        yield Display((writer.chain(function(Z), function.formula, claim), _slope(writer, function)))
+        if function.formula.has(sp.Piecewise, sp.Abs):
+            yield Paragraph(writer.words.text("kink"))
+
+
+def _slope(writer: Writer, function: ScalarFunction) -> Chain:
+    """The derivative of an activation, from its formula, and in terms of its value if there is a way."""
+    slope, raw = prime(function)(Z), derivative(function.formula, Z)
+    claim = Claim(f"df-{function.letter}", kind=f"function {function.letter}")
+    left = latex(slope, writer.names)
+    rows = [writer.row(left, (slope, raw), claim, writer.words.reason("differentiate"))]
+    form = derivative_from_output(function.formula)
+    if form is not None and form.has(OUTPUT):
+        value = form.xreplace({OUTPUT: function(Z)})
+        again = Claim(f"{claim.label}, step 2", kind=claim.kind)
+        rows.append(writer.row(left, (raw, value), again, writer.words.reason("elimination")))
+    return Chain(left, tuple(rows), claim.label)
+
+
+def _cost(writer: Writer) -> Iterator[Block]:
+    """The cost of one example, and written out as one expression."""
+    model, words = writer.model, writer.words
+    equation = model.program.definitions[model.cost.name]
+    yield Paragraph(words.text("cost"))
+    yield Display((writer.definition(equation),))
+    depth = len(model.network.layers)
+    if not model.symbolic_depth and depth <= DEEPEST_COMPOSITE:
+        yield Paragraph(words.text("composite"))
+        yield Display((writer.chain(equation.lhs, compose(model.program), Claim("composite")),))
+    elif not model.symbolic_depth:
+        yield Paragraph(words.text("composite_long", depth=str(depth)))
+    for fact in model.facts:
+        stated = f"{latex(fact.left, writer.names)} = {latex(fact.right, writer.names)}"
+        yield Paragraph(words.text("fact", fact=stated))
+
+
+# --- backward --------------------------------------------------------------------------------------
+
+
+def _adjoint(writer: Writer, adjoint: Adjoint) -> Chain:
+    """The derivation of one derivative; a renamed one is given by its result."""
+    derivation = adjoint.derivation
+    assert derivation is not None
+    label = adjoint.equation.label if adjoint.named is not None else f"dC-d{adjoint.of.name}"
+    claim = Claim(label, tuple(zip(adjoint.indices, adjoint.of.dims, strict=True)))
+    unnamed = adjoint.named is None or _is_gradient(adjoint)
+    entry = derivation.goal if unnamed or adjoint.named is None else adjoint.named[adjoint.indices]
+    if not isinstance(derivation, Renamed):
+        return writer.derived(entry, derivation, claim)
+    like = next(a.of.layer for a in derived_adjoints(writer) if a.derivation is original(derivation))
+    reason = writer.words.reason("renamed", layer=f"${like}$")
+    return writer.chain(entry, derivation.result, claim, reason, facts_of(derivation))
+
+
+def _deltas(writer: Writer, adjoints: Sequence[Adjoint]) -> Iterator[Display]:
+    """Derivatives on the way back; renamed ones of activations that only served a delta are left out."""
+    for adjoint in adjoints:
+        if adjoint.named is not None or not isinstance(adjoint.derivation, Renamed):
+            yield Display((_adjoint(writer, adjoint),))
+
+
+def _gradients(writer: Writer) -> Iterator[Block]:
+    """The derivatives with respect to parameters, of the cost of one example."""
+    found = [adjoint for adjoint in derived_adjoints(writer) if _is_gradient(adjoint)]
+    renamed = [adjoint for adjoint in found if isinstance(adjoint.derivation, Renamed)]
+    yield Paragraph(writer.words.text("gradients"))
+    yield from (Display((_adjoint(writer, adjoint),)) for adjoint in found if adjoint not in renamed)
+    if renamed:
+        yield Display(tuple(_adjoint(writer, adjoint) for adjoint in renamed))
+
+
+def _batch(writer: Writer) -> Iterator[Block]:
+    """The total cost and its gradients: in full for the first layer, the results for the others."""
+    model, words = writer.model, writer.words
+    how = words.texts[f"batch_{model.network.cost.examples}"]
+    penalty = words.texts["batch_penalty"] if model.network.penalty is not None else ""
+    yield Paragraph(words.text("batch", how=how, penalty=penalty))
+    yield Display(tuple(writer.definition(equation, "batch") for equation in model.total))
+    shown: set[str] = set()
+    results = []
+    for gradient in writer.derivation.batch.gradients:
+        claim = Claim(
+            gradient.equation.label,
+            tuple(zip(gradient.indices, gradient.quantity.dims, strict=True)),
+            "batch",
+        )
+        letter = "" if gradient.quantity.of is None else gradient.quantity.of.letter
+        goal, derivation = gradient.derivation.goal, gradient.derivation
+        if letter not in shown:
+            yield Display((writer.derived(goal, derivation, claim),))
+        else:
+            results.append(writer.chain(goal, derivation.result, claim, words.reason("likewise")))
+        shown.add(letter)
+    if results:
+        yield Display(tuple(results))

@@ -1,0 +1,151 @@
+"""Turns equations and derivations into displayed rows, each with the equality that it claims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from symbackprop.check import Equality
+from symbackprop.document import Chain, Row
+from symbackprop.equations import Derivation, Equation, Role
+from symbackprop.forward import Model
+from symbackprop.latex import latex
+from symbackprop.linebreak import ARTICLE, latex_rows
+from symbackprop.measure import rendered_width
+from symbackprop.symbols import Names
+from symbackprop.words import Words, load_words
+
+if TYPE_CHECKING:
+    from symbackprop.pipeline import NetworkDerivation
+
+Free = tuple[tuple[sp.Symbol, sp.Expr], ...]
+
+Facts = tuple[str, ...]
+
+LONGEST = 8
+"""A step whose formula takes more lines than this is passed over in the text."""
+
+FEW_LAYERS = 6
+"""Up to so many layers each is shown for itself."""
+
+_REASON_WIDTH = 0.8
+_SPACE, _NARROWEST = 4, 24
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the rows of one display are about: a label, the free indices, and the kind of program."""
+
+    label: str
+    free: Free = ()
+    kind: str = "example"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes rows of one derivation in one notation."""
+
+    derivation: NetworkDerivation
+    names: Names
+    budget: float = ARTICLE
+
+    @property
+    def model(self) -> Model:
+        """The forward program and its sizes."""
+        return self.derivation.model
+
+    @cached_property
+    def words(self) -> Words:
+        """The words of the text."""
+        return load_words()
+
+    def lines(self, expr: sp.Expr, left: str, reason: str = "") -> tuple[str, ...]:
+        """An expression as lines that fit between a left side and a reason."""
+        taken = rendered_width(left, self.names.notation) + _REASON_WIDTH * len(reason) + _SPACE
+        return tuple(latex_rows(expr, self.names, max(self.budget - taken, _NARROWEST)))
+
+    def row(
+        self,
+        left: str,
+        equality: tuple[sp.Expr, sp.Expr],
+        claim: Claim,
+        reason: str = "",
+        facts: tuple[str, ...] = (),
+    ) -> Row:
+        """A row for the right side of an equality, which claims the equality."""
+        before, after = equality
+        claimed = Equality(claim.label, before, after, claim.free, claim.kind, facts)
+        return Row(self.lines(after, left, reason), reason, claimed)
+
+    def chain(
+        self, entry: sp.Expr, value: sp.Expr, claim: Claim, reason: str = "", facts: tuple[str, ...] = ()
+    ) -> Chain:
+        """One equality with a label."""
+        left = latex(entry, self.names)
+        return Chain(left, (self.row(left, (entry, value), claim, reason, facts),), claim.label)
+
+    def definition(self, equation: Equation, kind: str = "example") -> Chain:
+        """An equation of the forward program."""
+        return self.chain(equation.lhs, equation.rhs, Claim(equation.label, free_of(equation), kind))
+
+    def derived(self, entry: sp.Expr, derivation: Derivation, claim: Claim) -> Chain:
+        """A derivation from its goal to its result, a row for every step that can be read."""
+        left = latex(entry, self.names)
+        rows: list[Row] = []
+        if entry != derivation.goal:
+            rows.append(self.row(left, (entry, derivation.goal), claim, self.words.reason("definition")))
+        before: sp.Expr = derivation.goal
+        used: Facts = ()
+        for number, step in enumerate(derivation.steps, 1):
+            used = (*used, *step.facts)
+            here = replace(claim, label=f"{claim.label}, step {number}")
+            row = self.row(left, (before, step.after), here, self.words.reason(step.rule), used)
+            too_long = len(row.lines) > LONGEST and number < len(derivation.steps)
+            if not too_long and not (rows and rows[-1].lines == row.lines):
+                rows.append(row)
+                before, used = step.after, ()
+        rows[-1] = replace(rows[-1], boxed=entry != derivation.goal)
+        return Chain(left, tuple(rows), claim.label)
+
+    def cited(self, equation: Equation) -> tuple[str, ...]:
+        """The facts that the derivation of an equation leans on."""
+        for adjoint in self.derivation.adjoints:
+            if adjoint.named == equation.quantity and adjoint.derivation is not None:
+                return facts_of(adjoint.derivation)
+        return ()
+
+    @cached_property
+    def shown_layers(self) -> list[Equation]:
+        """The equations of the layers, without those of a layer like one that is shown."""
+        shown = {group[0] for group in self.layer_groups}
+        layers = (Role.PRE_ACTIVATION, Role.ACTIVATION)
+        return [e for e in self.model.program if e.quantity.role in layers and e.quantity.layer in shown]
+
+    @cached_property
+    def layer_groups(self) -> list[list[sp.Expr]]:
+        """Runs of layers of one kind; every layer by itself in a network of a few layers."""
+        if self.model.symbolic_depth:
+            return [[self.model.general_layer], [self.model.last_layer]]
+        layers = list(enumerate(self.model.network.layers, 1))
+        if len(layers) <= FEW_LAYERS:
+            return [[sp.Integer(number)] for number, _ in layers]
+        runs = groupby(layers, key=lambda item: (item[1].activation.name, item[1].bias))
+        return [[sp.Integer(number) for number, _ in run] for _, run in runs]
+
+    def shows(self, layer: sp.Expr | None) -> bool:
+        """Whether a layer is shown for itself."""
+        return layer == 0 or any(layer == group[0] for group in self.layer_groups)
+
+
+def free_of(equation: Equation) -> Free:
+    """The indices of an equation's left side with their sizes."""
+    return tuple(zip(equation.indices, equation.quantity.dims, strict=True))
+
+
+def facts_of(derivation: Derivation) -> tuple[str, ...]:
+    """The declared facts that a derivation cites."""
+    return tuple(dict.fromkeys(fact for step in derivation.steps for fact in step.facts))
