@@ -15,7 +15,7 @@ from symbackprop.version import __version__
 
 if TYPE_CHECKING:
     from symbackprop.chain import reverse
-    from symbackprop.compare import compare
+    from symbackprop.comparison import compare
     from symbackprop.errors import FormRefused, MissingProgram, NoRule, SpecError, SymbackpropError
     from symbackprop.forward import forward_model
     from symbackprop.network import Network
@@ -30,7 +30,7 @@ _HOME = {
     "NoRule": "errors",
     "SpecError": "errors",
     "SymbackpropError": "errors",
-    "compare": "compare",
+    "compare": "comparison",
     "derive": "pipeline",
     "forward_model": "forward",
     "from_mapping": "spec",

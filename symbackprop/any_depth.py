@@ -12,6 +12,8 @@ from symbackprop.batch import Batch
 from symbackprop.codegen import (
     Generator,
     Statement,
+    cost_options,
+    forward_options,
     helper_keys,
     labelled,
     options,
@@ -47,6 +49,8 @@ def any_depth_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str
     }
     arguments = options(generator)
     keys["options"] = arguments
+    keys["cost_options"] = cost_options(generator)
+    keys["forward_options"] = forward_options(generator)
     keys["passed_options"] = "".join(f", {n}={n}" for n in _argument_names(arguments))
     keys["sample_options"] = sample_options(generator)
     keys["sample_targets"] = sample_targets(model, "sizes[-1]")

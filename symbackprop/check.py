@@ -18,10 +18,11 @@ from typing import Any
 
 import sympy as sp
 
+from symbackprop.arithmetic import Arithmetic, Digits, Exact, Inexact, NoValue
 from symbackprop.chain import Adjoint
 from symbackprop.equations import Derivation, Equation, Fact, Partial, Program, Quantity, Role, names_in
 from symbackprop.errors import NoRule
-from symbackprop.evaluate import Arithmetic, Digits, Exact, Inexact, Instance, NoValue, small_sizes
+from symbackprop.evaluate import Instance, small_sizes
 from symbackprop.forward import Model, forward_model
 from symbackprop.functions import ScalarFunction
 from symbackprop.kinds import signature
@@ -105,7 +106,7 @@ class Finding:
 def check_equality(equality: Equality, *instances: Instance) -> Finding:
     """Evaluate both sides in each instance, for all values of the free indices or a sample of them.
 
-    >>> from symbackprop.evaluate import Exact
+    >>> from symbackprop.arithmetic import Exact
     >>> from symbackprop.forward import forward_model
     >>> from symbackprop.spec import from_widths
     >>> program = forward_model(from_widths("2-1", output_activation="linear")).program

@@ -220,7 +220,7 @@ def compare(
 ) -> None:
     """Compare the gradient code of SPEC with numeric references."""
     with _mistakes_as_lines():
-        from symbackprop.compare import compare as compare_derivation
+        from symbackprop.comparison import compare as compare_derivation
         from symbackprop.pipeline import derive as derive_network
 
         derivation = derive_network(_load(spec, hidden, output_activation, cost), wrt=wrt)

@@ -189,6 +189,8 @@ def _interface(generator: Generator) -> dict[str, object]:
         "output_key": _key(outputs, model),
         "output": last,
         "options": options(generator),
+        "cost_options": cost_options(generator),
+        "forward_options": forward_options(generator),
         "size_options": _keywords(dict.fromkeys(names.symbol(symbol) for symbol in open_sizes)),
         "setup": _setup(generator, (*generator.forward, *generator.costs, *generator.backward)),
         "cost_setup": _setup(generator, (*generator.forward, *generator.costs)),
@@ -215,26 +217,37 @@ def _where(size: sp.Symbol, model: Model) -> str:
 
 
 def options(generator: Generator) -> str:
-    """The keyword arguments: open symbols and open functions."""
+    """The keyword arguments of the gradients: open symbols, open functions and their derivatives."""
+    return _keywords([*_symbol_options(generator), *_function_options(generator)])
+
+
+def cost_options(generator: Generator) -> str:
+    """Those of the cost: derivatives may be handed in, and are not used."""
+    return _keywords([*_symbol_options(generator), *_function_options(generator, "=None")])
+
+
+def forward_options(generator: Generator) -> str:
+    """Those of the outputs: open symbols may be handed in too, and only functions are used."""
+    return _keywords([*_symbol_options(generator, "=None"), *_function_options(generator, "=None")])
+
+
+def _symbol_options(generator: Generator, unknown: str = "") -> list[str]:
     values = dict(_spec_symbols(generator.model.network))
-    names = [
-        f"{python_name(symbol.name)}={values[symbol.name]!r}"
-        if symbol.name in values
-        else python_name(symbol.name)
-        for symbol in generator.open_symbols
+    return [
+        f"{python_name(s.name)}={values[s.name]!r}" if s.name in values else python_name(s.name) + unknown
+        for s in generator.open_symbols
     ]
-    return _keywords([*names, *_open_functions(generator)])
+
+
+def _function_options(generator: Generator, derivative: str = "") -> list[str]:
+    letters = sorted(generator.helpers.open_functions)
+    return [name for letter in letters for name in (letter, f"{letter}_prime{derivative}")]
 
 
 def _keywords(names: Iterable[str]) -> str:
     """The end of a list of parameters: keyword arguments alone."""
     listed = ", ".join(names)
     return f", *, {listed}" if listed else ""
-
-
-def _open_functions(generator: Generator) -> list[str]:
-    letters = sorted(generator.helpers.open_functions)
-    return [name for letter in letters for name in (letter, f"{letter}_prime")]
 
 
 def _spec_symbols(network: Network) -> tuple[tuple[str, float], ...]:

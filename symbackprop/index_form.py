@@ -35,11 +35,13 @@ def index_sections(writer: Writer) -> Iterator[Section]:
         yield Section(headings["activation"], tuple(_activations(writer)))
     yield Section(headings["cost"], tuple(_cost(writer)))
     sentence = Paragraph(writer.words.text("delta", layer=latex(last, writer.names)))
-    yield Section(headings["output_delta"], (sentence, *_deltas(writer, output)))
+    backward = [Section(headings["output_delta"], (sentence, *_deltas(writer, output)))]
     if hidden:
         heading = "general_delta" if writer.model.symbolic_depth else "hidden_delta"
-        yield Section(headings[heading], tuple(_deltas(writer, hidden)))
-    yield Section(headings["gradients"], tuple(_gradients(writer)))
+        backward.append(Section(headings[heading], tuple(_deltas(writer, hidden))))
+    backward.append(Section(headings["gradients"], tuple(_gradients(writer))))
+    composite = writer.derivation.route == "composite" and not writer.model.symbolic_depth
+    yield from [backward[-1], *backward[:-1]] if composite else backward
     yield Section(headings["batch"], tuple(_batch(writer)))
 
 
@@ -144,7 +146,8 @@ def _gradients(writer: Writer) -> Iterator[Block]:
     """The derivatives with respect to parameters, of the cost of one example."""
     found = [adjoint for adjoint in derived_adjoints(writer) if _is_gradient(adjoint)]
     renamed = [adjoint for adjoint in found if isinstance(adjoint.derivation, Renamed)]
-    yield Paragraph(writer.words.text("gradients"))
+    composite = writer.derivation.route == "composite" and not writer.model.symbolic_depth
+    yield Paragraph(writer.words.text("gradients_composite" if composite else "gradients"))
     yield from (Display((_adjoint(writer, adjoint),)) for adjoint in found if adjoint not in renamed)
     if renamed:
         yield Display(tuple(_adjoint(writer, adjoint) for adjoint in renamed))

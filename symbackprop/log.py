@@ -18,7 +18,7 @@ class Log:
         self.steps: list[Step] = []
 
     def record(self, rule: str, after: sp.Expr, facts: tuple[str, ...] = ()) -> None:
-        after = rename_bound(after)
+        after = after if after == self.expr else rename_bound(after)
         if after == self.expr:
             return
         self.steps.append(Step(rule, self.expr, after, facts))

@@ -61,7 +61,10 @@ def test_indexed_derivatives_agree_with_sympys_on_the_written_out_expression(exp
     mine = derivative(expr, wrt).xreplace(size).doit().subs(place)
     scalar = expr.xreplace(size).doit().xreplace(place)
     theirs = sp.diff(scalar, wrt.xreplace(place))
-    values = {entry: sp.Rational(place, 7) for place, entry in enumerate(sorted(scalar.atoms(sp.Indexed), key=str), 1)}
+    values = {
+        entry: sp.Rational(place, 7)
+        for place, entry in enumerate(sorted(scalar.atoms(sp.Indexed), key=str), 1)
+    }
     assert sp.N((mine - theirs).xreplace(values).doit(), 30, chop=1e-25) == 0
 
 

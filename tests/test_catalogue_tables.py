@@ -101,7 +101,14 @@ def hand_written(code):
 
 @pytest.mark.parametrize(
     "code",
-    ["a * (1 - a)", "(1.0 - s) * s", "delta *= 1 - a**2", "1 - tanh(z)**2", "1 - np.tanh(z) ** 2", "1.0 - a * a"],
+    [
+        "a * (1 - a)",
+        "(1.0 - s) * s",
+        "delta *= 1 - a**2",
+        "1 - tanh(z)**2",
+        "1 - np.tanh(z) ** 2",
+        "1.0 - a * a",
+    ],
 )
 def test_a_hand_written_derivative_would_be_found(code):
     assert hand_written(code)
@@ -197,14 +204,20 @@ def test_the_form_has_the_value_of_the_derivative(name):
 
 
 def test_the_form_is_found_where_there_is_one():
-    found = {name for name in NAMES if derivative_from_output(activation_named(name).formula.expr) is not None}
+    found = {
+        name for name in NAMES if derivative_from_output(activation_named(name).formula.expr) is not None
+    }
     assert {"linear", "sigmoid", "tanh", "relu", "elu", "softplus", "exp", "gaussian"} <= found
     assert not {"gelu", "silu", "softsign", "arctan"} & found
 
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
-    [("1/(1+exp(-2*z))", 2 * a * (1 - a)), ("log(1+exp(2*z))/2", None), ("(1-exp(-z))/(1+exp(-z))", (1 - a**2) / 2)],
+    [
+        ("1/(1+exp(-2*z))", 2 * a * (1 - a)),
+        ("log(1+exp(2*z))/2", None),
+        ("(1-exp(-z))/(1+exp(-z))", (1 - a**2) / 2),
+    ],
 )
 def test_a_users_formula_is_read_and_eliminated_the_same_way(text, wanted):
     form = derivative_from_output(parse_formula(text, ["z"]).expr)

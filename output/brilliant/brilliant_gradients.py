@@ -19,7 +19,7 @@ PARAMETERS = {
 # --- the network and its gradients ---
 
 
-def forward(parameters, x, *, g, g_prime, g_o, g_o_prime):
+def forward(parameters, x, *, g, g_prime=None, g_o, g_o_prime=None):
     """The outputs of the network, shape (N, 1), for inputs x of shape (N, n_0)."""
     W1, b1, W2, b2, W3, b3 = _checked(parameters, x)
     z1 = x @ W1.T + b1  # (z-1)
@@ -31,7 +31,7 @@ def forward(parameters, x, *, g, g_prime, g_o, g_o_prime):
     return a3
 
 
-def cost(parameters, x, y, *, g, g_prime, g_o, g_o_prime):
+def cost(parameters, x, y, *, g, g_prime=None, g_o, g_o_prime=None):
     """The cost of the outputs for targets y of shape (N, 1), as a float."""
     W1, b1, W2, b2, W3, b3 = _checked(parameters, x, y)
     N = x.shape[0]
