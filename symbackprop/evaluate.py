@@ -742,6 +742,9 @@ def _name_and_indices(entry: sp.Expr) -> tuple[str, tuple[sp.Expr, ...]]:
 # --- sizes -------------------------------------------------------------------------------------
 
 
+_MOST_LINKS = 5
+
+
 def small_sizes(program: Program, turn: int = 0) -> dict[sp.Symbol, int]:
     """A small number for each size: all distinct where they are few, else distinct from the near ones.
 
@@ -761,8 +764,10 @@ def small_sizes(program: Program, turn: int = 0) -> dict[sp.Symbol, int]:
     for symbols in groups:
         for symbol in symbols:
             linked[symbol].update(symbols)
-    sizes: dict[sp.Symbol, int] = {}
-    for symbol in order:
+    hubs = [symbol for symbol in order if len(linked[symbol]) > _MOST_LINKS]
+    sizes: dict[sp.Symbol, int] = {hub: 2 + (turn + place) % 2 for place, hub in enumerate(hubs)}
+    linked = {symbol: others - set(hubs) for symbol, others in linked.items() if symbol not in hubs}
+    for symbol in linked:
         near = set().union(*(linked[other] for other in linked[symbol])) if len(order) > 4 else set(order)
         used = {sizes[other] for other in near if other in sizes}
         sizes[symbol] = next(size for size in range(2, len(order) + 2) if size not in used)
