@@ -9,7 +9,7 @@ WORKERS ?= 2
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test quick check clean
+.PHONY: demo test quick check pictures clean
 
 demo: $(VENV)/installed
 	@if command -v pdflatex >/dev/null 2>&1; then pdf="--to pdf"; else pdf=; fi; \
@@ -25,6 +25,11 @@ check: $(VENV)/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The README's picture: a part of the second page of the 2-2-2 example, as pdflatex sets it.
+pictures: demo
+	pdftoppm -f 2 -l 2 -r 100 -x 90 -y 80 -W 680 -H 800 -gray -png -singlefile \
+	    output/two-two-two/two-two-two.pdf docs/pictures/two-two-two
 
 clean:
 	rm -rf $(VENV)

@@ -202,7 +202,8 @@ def relative_error(found: Any, reference: Any) -> float:
     1.0
     """
     g, r = np.asarray(found, float), np.asarray(reference, float)
-    errors = np.abs(g - r) / np.maximum(1.0, np.abs(r))
+    with np.errstate(all="ignore"):
+        errors = np.abs(g - r) / np.maximum(1.0, np.abs(r))
     return float(np.max(np.where(np.isfinite(errors), errors, np.inf), initial=0.0))
 
 

@@ -35,6 +35,7 @@ class ScalarFunction(sp.Function):  # type: ignore[misc]
 def scalar_function(letter: str, formula: sp.Expr | None, order: int = 0) -> Any:
     """The function called ``letter`` with this forward formula, differentiated ``order`` times.
 
+    >>> from symbackprop.network import argument
     >>> z = argument("z")
     >>> square = scalar_function("s", z**2)
     >>> square(z).diff(z)

@@ -3,7 +3,6 @@
 import json
 import types
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from symbackprop.comparison import (
     run,
     value,
 )
+from symbackprop.functions import ScalarFunction
 
 REFERENCES = ["finite_difference", "complex_step", "explicit", "autograd"]
 
@@ -56,9 +56,10 @@ NETWORKS = {
     ),
     "numbers of the spec": spec("tanh", "sigmoid", penalty={"l2": "lambda"}, values=PARTLY),
     "one of each": spec("sigmoid", sizes=(1, 1)),
-    "without bias": {**spec("mish"), "layers": [{"size": 3, "activation": "mish", "bias": False}]}
-    if False
-    else {**spec("mish", sizes=(2, 3)), "layers": [{"size": 3, "activation": "mish", "bias": False}]},
+    "without bias": {
+        **spec("mish", sizes=(2, 3)),
+        "layers": [{"size": 3, "activation": "mish", "bias": False}],
+    },
 }
 
 
@@ -166,7 +167,7 @@ class Wrong:
         (" * (1.0 - a1**2)", ""),
         ("2.0 * ", ""),
         ("np.sum(delta1, axis=0) / N", "np.sum(delta1, axis=0)"),
-        ("(a2 - y)**2", "1.000001 * (a2 - y)**2"),
+        ("np.sum(example_costs) / N", "1.000001 * np.sum(example_costs) / N"),
         ("delta1.T @ x", "delta1.T @ x + 1e-8"),
         ("delta1 @ W1", "np.nan * delta1 @ W1"),
     ],
@@ -312,27 +313,35 @@ def test_expressions_have_the_values_that_sympy_gives_them(name):
 
 def by_sympy(expr, point):
     """Sums written out by SymPy, entries and functions put in, and the rest left to SymPy too."""
-    expr = expr.xreplace(dict(point.declared)).replace(sp.Sum, lambda *args: sp.Sum(*args).doit())
-    functions = {
-        node: sp.diff(node.formula, sp.Symbol("z", real=True), node.order)
-        for node in expr.atoms(sp.Function)
-        if hasattr(node, "formula")
-    }
-    while functions:
-        node = min(functions, key=lambda node: node.count_ops() + len(str(node)))
-        formula = functions[node].xreplace({sp.Symbol("z", real=True): node.args[0]})
-        expr = expr.xreplace({node: formula})
-        functions = {
-            node: sp.diff(node.formula, sp.Symbol("z", real=True), node.order)
-            for node in expr.atoms(sp.Function)
-            if hasattr(node, "formula")
-        }
+    z = sp.Symbol("z", real=True)
     entries = {
-        entry: sp.Float(point.arrays[str(entry.base.label)][tuple(int(i) - 1 for i in entry.indices)], 30)
-        for entry in expr.atoms(sp.Indexed)
+        array[place]: sp.Float(number, 30)
+        for name, numbers in point.arrays.items()
+        for array in [sp.IndexedBase(name, real=True)]
+        for place, number in ((tuple(i + 1 for i in at), numbers[at]) for at in np.ndindex(*numbers.shape))
     }
     symbols = {symbol: sp.Float(number, 30) for symbol, number in point.symbols.items()}
-    return float(expr.xreplace(entries).xreplace(symbols).evalf(20))
+
+    def visit(node, places):
+        """The value of a node where the letters of the sums around it are these places."""
+        if isinstance(node, sp.Sum):
+            (letter, first, last), *_ = node.limits[::-1]
+            body = sp.Sum(node.function, *node.limits[:-1]) if len(node.limits) > 1 else node.function
+            numbers = range(int(first), int(last) + 1)
+            return sp.Add(*(visit(body, {**places, letter: sp.Integer(number)}) for number in numbers))
+        if isinstance(node, sp.Indexed):
+            return entries[node.xreplace(places)]
+        if isinstance(node, ScalarFunction):
+            formula = sp.diff(node.formula, z, node.order)
+            return sp.N(formula.xreplace({z: visit(node.args[0], places)}), 30)
+        if not node.args:
+            return symbols.get(node, node)
+        if isinstance(node, sp.KroneckerDelta):
+            return node.xreplace(places)
+        found = node.func(*(visit(arg, places) for arg in node.args))
+        return sp.N(found, 30) if isinstance(found, sp.Expr) else found
+
+    return float(visit(expr.xreplace(dict(point.declared)), {}))
 
 
 def test_products_of_sums_and_repeated_letters():
@@ -372,10 +381,14 @@ def test_moves_are_evaluated_at_once():
     point = choose_point(derivation)
     numbers = Numbers.at(point)
     one, two = point.arrays["W1"], point.arrays["W1"] + 0.25
-    both = run(derivation.batch.forward, replace(numbers, arrays={**numbers.arrays, "W1": np.array([one, two])}))
+
+    def with_weights(*weights):
+        arrays = {**numbers.arrays, "W1": np.array(weights)}
+        return run(derivation.batch.forward, replace(numbers, arrays=arrays))
+
+    both = with_weights(one, two)
     for place, weight in enumerate((one, two)):
-        alone = run(derivation.batch.forward, replace(numbers, arrays={**numbers.arrays, "W1": weight[None]}))
+        alone = with_weights(weight)
         np.testing.assert_allclose(both["C"][place], alone["C"][0], rtol=1e-15)
         np.testing.assert_allclose(both["a2"][place], alone["a2"][0], rtol=1e-15)
     assert all(len(array) in (1, 2) for array in both.values())
-    assert pairwise

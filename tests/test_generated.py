@@ -247,7 +247,7 @@ def check_single_precision(module, parameters, x, y, options):
 
 
 EVERYDAY = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-LONG = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LONG = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @EVERYDAY

@@ -261,7 +261,7 @@ def delta_form(expr):
     return expr
 
 
-@pytest.mark.parametrize("turn", range(8))
+@pytest.mark.parametrize("turn", range(5))
 def test_a_fuzz_of_the_delta_form(turn):
     """The value stays, and the order of terms, factors and letters makes no difference to the result."""
     seed = random.randrange(10**6)
@@ -298,7 +298,7 @@ def test_a_fuzz_of_derivatives(turn):
         expr = rename_bound(total(random_expression(draw, depth=1), (p, n), (q, m)))
         wrt = W[p, q]
         slope = rules.collapse_kronecker(derivative(expr, wrt), CONTEXT)
-        assert not slope.atoms(D)
+        assert not any(delta.free_symbols - {p, q} for delta in slope.atoms(D))
         for row, column in product((1, 2), (1, 2, 3)):
             exact = exact_slope(expr, W[row, column], seed)
             mine = Values(seed).value(slope, {p: sp.Integer(row), q: sp.Integer(column)})

@@ -1,0 +1,111 @@
+"""The README: its commands and its Python run in an empty folder, and what it quotes is in the gallery."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+GALLERY = ROOT / "output" / "two-two-two"
+DOCS = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str, text: str) -> list[str]:
+    """The code blocks of a language."""
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text)
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, but for the spec that the README shows."""
+    monkeypatch.chdir(tmp_path)
+    (spec,) = blocks("toml", README.read_text("utf-8"))
+    Path(f"{tomllib.loads(spec)['name']}.toml").write_text(spec, "utf-8")
+    return tmp_path
+
+
+def commands() -> list[list[str]]:
+    lines = "".join(blocks("sh", README.read_text("utf-8"))).splitlines()
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+@pytest.mark.slow
+def test_every_command_runs(empty: Path) -> None:
+    python = {"python": [sys.executable], "symbackprop": [sys.executable, "-m", "symbackprop"]}
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    ran = 0
+    for program, *arguments in commands():
+        if program == "make":
+            continue
+        done = subprocess.run(
+            [*python[program], *arguments], env=env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0 and done.stdout, (program, arguments, done.stderr)
+        ran += 1
+    assert ran > 6
+    assert sorted(path.name for path in Path("output/xor").iterdir() if path.is_file()) == sorted(
+        ["xor.tex", "symbackprop.sty", "xor_gradients.py", "xor.certificate.json"]
+    )
+
+
+def test_the_two_commands_are_in_the_makefile() -> None:
+    targets = re.findall(r"(?m)^(\w+):", (ROOT / "Makefile").read_text("utf-8"))
+    made = [arguments for program, *arguments in commands() if program == "make"]
+    assert made == [["demo"], ["test"]] and {"demo", "test"} <= set(targets)
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_line_of_python_gives_what_is_shown(path: Path, empty: Path) -> None:
+    source = "\n".join(blocks("python", path.read_text("utf-8")))
+    test = doctest.DocTestParser().get_doctest(source, {}, path.name, str(path), 0)
+    report: list[str] = []
+    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
+    assert not report, "".join(report)
+    assert path != README or len(test.examples) > 10
+
+
+def excerpts() -> dict[str, str]:
+    """What the README quotes, by language."""
+    tex = (GALLERY / "two-two-two.tex").read_text("ascii")
+    code = (GALLERY / "two_two_two_gradients.py").read_text("utf-8")
+    displays = re.findall(r"(?ms)^\\begin\{align\}\n.*?^\\end\{align\}\n", tex)
+    (display,) = (text for text in displays if r"\label{sbp:two-two-two:delta-1}" in text)
+    (lines,) = re.findall(r"(?ms)^    # forward: .*?^    \}\n", code)
+    return {"latex": display, "py": re.sub("(?m)^    ", "", lines)}
+
+
+@pytest.mark.parametrize("language", ["latex", "py"])
+def test_what_is_quoted_is_in_the_gallery(language: str, update: bool) -> None:
+    text, quoted = README.read_text("utf-8"), excerpts()[language]
+    if update:
+        text = re.sub(rf"(?ms)^```{language}\n.*?^```$", lambda _: f"```{language}\n{quoted}```", text)
+        README.write_text(text, "utf-8")
+    assert blocks(language, text) == [quoted], "run pytest tests/test_readme.py --update"
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8"))
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_pictures_are_small() -> None:
+    pictures = list((ROOT / "docs" / "pictures").glob("*.png"))
+    assert pictures and all(picture.stat().st_size < 150_000 for picture in pictures)
+
+
+def test_the_numbers_of_activations_and_costs_are_right() -> None:
+    from symbackprop.catalogue import ACTIVATIONS, COSTS
+
+    text = README.read_text("utf-8")
+    assert f"the {len(ACTIVATIONS)} of `symbackprop list activations`" in text
+    assert f"the {len(COSTS)} of `symbackprop list costs`" in text
