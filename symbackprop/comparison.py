@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, singledispatch
+from functools import cache, cached_property, singledispatch
 from itertools import count
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -392,18 +392,19 @@ class References:
             return np.arange(size)
         return np.sort(self.rng.choice(size, SAMPLE, replace=False))
 
-    def moved_costs(self, name: str, places: NDArray[np.intp], step: complex) -> Values:
-        """The cost with each of these entries moved in turn."""
+    def moved_costs(self, name: str, places: NDArray[np.intp], steps: Values) -> Values:
+        """The cost with each of these entries moved in turn, by each of the steps; a row a step."""
         base = self.point.arrays[name]
+        entries, by = (grid.ravel() for grid in np.meshgrid(places, steps))
         at_once = max(1, _LARGEST_WORK // self.work(base.size))
         found = []
-        for start in range(0, len(places), at_once):
-            part = places[start : start + at_once]
-            moved = np.repeat(base[None].astype(np.result_type(step, float)), len(part), axis=0)
-            moved.reshape(len(part), -1)[np.arange(len(part)), part] += step
+        for start in range(0, len(entries), at_once):
+            part = slice(start, start + at_once)
+            moved = np.repeat(base[None].astype(steps.dtype), len(entries[part]), axis=0)
+            moved.reshape(len(moved), -1)[np.arange(len(moved)), entries[part]] += by[part]
             numbers = Numbers.at(self.point)
             found.append(run(self.program, replace(numbers, arrays={**numbers.arrays, name: moved}))["C"])
-        return np.concatenate(found)
+        return np.concatenate(found).reshape(len(steps), len(places))
 
     def work(self, size: int) -> int:
         """How many numbers one evaluation holds at once, roughly."""
@@ -417,10 +418,9 @@ class References:
         rounding added. How much the slopes differ shrinks with the step where there is a second
         derivative; at a kink it stays.
         """
-        steps = np.array(STEPS)[:, None]
-        above, below = (
-            np.array([self.moved_costs(name, places, sign * step) for step in STEPS]) for sign in (1, -1)
-        )
+        steps = np.array(STEPS)
+        above, below = np.split(self.moved_costs(name, places, np.concatenate([steps, -steps])), 2)
+        steps = steps[:, None]
         quotients = (above - below) / (2 * steps)
         rounding = np.finfo(float).eps * abs(self.cost) / steps
         differences = np.abs(np.diff(quotients, axis=0)) + rounding[1:]
@@ -432,7 +432,8 @@ class References:
 
     def complex_steps(self, name: str, places: NDArray[np.intp]) -> Values:
         """Im C(p + ih) / h, exact to rounding."""
-        return np.imag(self.moved_costs(name, places, 1e-30j)) / 1e-30
+        (moved,) = self.moved_costs(name, places, np.array([1e-30j]))
+        return np.asarray(moved.imag / 1e-30)
 
     # the written-out cost
 
@@ -756,9 +757,14 @@ def _(expr: ScalarFunction, scope: Scope) -> Values:
     if expr.formula is None:
         return (_stand_in if not expr.order else _stand_in_slope)(arg)
     z = argument("z")
-    formula = sp.diff(expr.formula, z, expr.order) if expr.order else expr.formula
+    formula = _differentiated(expr.formula, expr.order)
     numbers = replace(scope.numbers, scalars={**scope.numbers.scalars, z: arg}, memo={})
     return value(formula, Scope(numbers, scope.axes))
+
+
+@cache
+def _differentiated(formula: sp.Expr, order: int) -> sp.Expr:
+    return sp.diff(formula, argument("z"), order) if order else formula
 
 
 def _stand_in(z: Values) -> Values:

@@ -246,7 +246,7 @@ def check_single_precision(module, parameters, x, y, options):
     assert worst(buffered, exact) < 2e-3
 
 
-EVERYDAY = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EVERYDAY = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LONG = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

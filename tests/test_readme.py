@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 import os
 import re
 import shlex
@@ -80,10 +81,13 @@ def excerpts() -> dict[str, str]:
     displays = re.findall(r"(?ms)^\\begin\{align\}\n.*?^\\end\{align\}\n", tex)
     (display,) = (text for text in displays if r"\label{sbp:two-two-two:delta-1}" in text)
     (lines,) = re.findall(r"(?ms)^    # forward: .*?^    \}\n", code)
-    return {"latex": display, "py": re.sub("(?m)^    ", "", lines)}
+    certificate = json.loads((GALLERY / "two-two-two.certificate.json").read_text("utf-8"))
+    *_, entry = (e for e in certificate["equalities"] if e["label"].startswith("delta-1, step"))
+    written = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in entry.items())
+    return {"latex": display, "py": re.sub("(?m)^    ", "", lines), "json": f"{{\n{written}\n}}\n"}
 
 
-@pytest.mark.parametrize("language", ["latex", "py"])
+@pytest.mark.parametrize("language", ["latex", "py", "json"])
 def test_what_is_quoted_is_in_the_gallery(language: str, update: bool) -> None:
     text, quoted = README.read_text("utf-8"), excerpts()[language]
     if update:
