@@ -8,7 +8,7 @@ says what entry an array expression has, so each is checked against the index eq
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 
@@ -92,10 +92,14 @@ class Total(Array):
 
 @dataclass(frozen=True)
 class Softmax(Array):
-    """exp(u) over the sum of exp(u) along one axis: one node, since code computes it in a stable way."""
+    """exp(u) over the sum of exp(u) along one axis, or the logarithm of that.
+
+    It is one node, since code computes it in a stable way.
+    """
 
     arg: Array
     axis: int
+    log: bool = False
 
     @property
     def dims(self) -> Dims:
@@ -241,7 +245,7 @@ class Vectoriser:
         softmax, rest = self.softmax(expr, order, sizes)
         if softmax is not None:
             symbol = found.setdefault(sp.Tuple(expr, "softmax"), (self.symbol(), softmax))[0]
-            return symbol * self.body(rest, order, sizes, found)
+            return expr.func(symbol, self.body(rest, order, sizes, found))
         return expr.func(*(self.body(arg, order, sizes, found) for arg in expr.args))
 
     def special(self, expr: sp.Expr, order: Letters, sizes: dict[sp.Symbol, sp.Expr]) -> Labelled | None:
@@ -259,17 +263,14 @@ class Vectoriser:
     def softmax(
         self, expr: sp.Expr, order: Letters, sizes: dict[sp.Symbol, sp.Expr]
     ) -> tuple[Labelled | None, sp.Expr]:
-        """A factor exp(u_j) / sum_i exp(u_i) of a product, and the other factors."""
-        if not isinstance(expr, sp.Mul):
-            return None, expr
-        for exponential in (f for f in expr.args if isinstance(f, sp.exp)):
-            for inverse in (f for f in expr.args if isinstance(f, sp.Pow) and f.exp == -1):
-                letter = _normaliser(exponential, inverse.base)
-                if letter is not None:
-                    arg = self.labelled(exponential.args[0], order, sizes)
-                    node = Softmax(arg.array, arg.letters.index(letter))
-                    rest = [f for f in expr.args if f not in (exponential, inverse)]
-                    return Labelled(node, arg.letters), sp.Mul(*rest)
+        """A factor exp(u_j) / sum_i exp(u_i) of a product, or its logarithm in a sum, and the rest."""
+        for part, exponential, total in _softmax_pairs(expr):
+            letter = _normaliser(exponential, total)
+            if letter is not None:
+                arg = self.labelled(exponential.args[0], order, sizes)
+                node = Softmax(arg.array, arg.letters.index(letter), isinstance(expr, sp.Add))
+                rest = [f for f in expr.args if f not in part]
+                return Labelled(node, arg.letters), expr.func(*rest)
         return None, expr
 
     # products and sums
@@ -347,6 +348,18 @@ class Vectoriser:
         left = self.align(left, (*outer_left, bound))
         right = self.align(right, (bound, *outer_right))
         return Labelled(MatMul(left.array, right.array), outer_left + outer_right)
+
+
+def _softmax_pairs(expr: sp.Expr) -> Iterator[tuple[tuple[sp.Expr, sp.Expr], sp.exp, sp.Expr]]:
+    """Pairs of arguments that may be a softmax or its logarithm, with the exponential and the sum in them."""
+    if isinstance(expr, sp.Mul):
+        for exponential in (f for f in expr.args if isinstance(f, sp.exp)):
+            for inverse in (f for f in expr.args if isinstance(f, sp.Pow) and f.exp == -1):
+                yield (exponential, inverse), exponential, inverse.base
+    if isinstance(expr, sp.Add):
+        for log in (t for t in expr.args if isinstance(-t, sp.log)):
+            for term in (t for t in expr.args if t != log and isinstance(t, sp.Indexed)):
+                yield (term, log), sp.exp(term), (-log).args[0]
 
 
 def _normaliser(exponential: sp.exp, total: sp.Expr) -> sp.Symbol | None:
@@ -454,7 +467,8 @@ def _(array: Softmax, indices: tuple[sp.Expr, ...]) -> sp.Expr:
     bound = fresh_index(*indices, sp.Integer(0))
     others = (*indices[: array.axis], bound, *indices[array.axis + 1 :])
     total = sp.Sum(sp.exp(entry_of(array.arg, others)), (bound, 1, array.arg.dims[array.axis]))
-    return sp.exp(entry_of(array.arg, indices)) / total
+    entry = entry_of(array.arg, indices)
+    return entry - sp.log(total) if array.log else sp.exp(entry) / total
 
 
 @_entry_of.register
@@ -484,6 +498,3 @@ def _(array: Map, indices: tuple[sp.Expr, ...]) -> sp.Expr:
             raise NoRule(f"an operand of sizes {operand.array.dims} doesn't fit the axes {wanted}")
         entries[operand.symbol] = entry_of(operand.array, [indices[place] for place in operand.places])
     return put_in(array.expr, entries)
-
-
-Printer = Callable[[Array], str]

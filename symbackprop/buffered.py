@@ -24,6 +24,7 @@ from symbackprop.numpy_code import (
     is_rectifier,
     operand_code,
     scalar_code,
+    softmax_kernel,
 )
 
 Dims = tuple[sp.Expr, ...]
@@ -81,9 +82,10 @@ class Buffers:
             self.lines.append(f"np.sum({inner}, axis={array.axis}, out={target})")
             self.release(inner)
         elif isinstance(array, Softmax):
-            self.names.helpers.kernels.add("_softmax")
+            kernel = softmax_kernel(array)
+            self.names.helpers.kernels.add(kernel)
             inner = self.value(array.arg)
-            self.lines.append(f"_softmax({inner}, axis={array.axis}, out={target})")
+            self.lines.append(f"{kernel}({inner}, axis={array.axis}, out={target})")
             self.release(inner)
         elif isinstance(array, Map):
             self.map(target, array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from collections.abc import Iterable, Sequence
@@ -276,7 +277,7 @@ def _sample(generator: Generator) -> dict[str, object]:
     sizes = {name: 2 + place % 4 for place, name in enumerate(open_sizes)}
     outputs = _key(model.program.inputs[1].dims[0], model)
     return {
-        "sample_sizes": repr(sizes),
+        "sample_sizes": json.dumps(sizes),
         "sample_targets": sample_targets(model, f"sizes.get({outputs}, {outputs})"),
         "sample_options": sample_options(generator),
     }
@@ -344,7 +345,14 @@ def wrapped(line: str, margin: int = MARGIN) -> list[str]:
     >>> wrapped("cost = f(a) + g(b)", margin=14)
     ['cost = (', '    f(a)', '    + g(b)', ')']
     """
-    if len(line) <= margin or (" = " not in line and '": ' not in line):
+    if len(line) <= margin:
+        return [line]
+    if "  # (" in line:
+        code, _, label = line.partition("  # ")
+        return [f"# {label}", *wrapped(code, margin)]
+    if line.startswith("np.") and line.endswith(")"):
+        return _wrapped_call(line)
+    if " = " not in line and '": ' not in line:
         return [line]
     joint = '": ' if line.startswith('"') else " = "
     target, _, code = line.partition(joint)
@@ -357,6 +365,12 @@ def wrapped(line: str, margin: int = MARGIN) -> list[str]:
         if len(parts) > 1:
             return [f"{target}{joint}(", *(f"    {part}" for part in parts), f"){end}"]
     return [line]
+
+
+def _wrapped_call(line: str) -> list[str]:
+    """A call with an argument a line."""
+    name, _, arguments = line[:-1].partition("(")
+    return [f"{name}(", *(f"    {part}," for part in _split(arguments, (", ",))), ")"]
 
 
 def _split(code: str, joints: tuple[str, ...]) -> list[str]:

@@ -9,14 +9,14 @@ import reprlib
 from collections.abc import Iterable
 
 _SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
-_NUMBERED = re.compile(r"(W|w|b|z|a|x|y|C|C_x|delta)_?\d*")
+_NUMBERED = re.compile(r"(W|w|b|z|a|x|y|t|C|C_x|delta|adjoint_a)_?\d*|(grad|d|adjoint)_?[A-Za-z]_?\d*")
 _LENGTH = 30
 
 _INDICES_AND_QUANTITIES = "i j k l p q r s t N R pi e"
 _IN_FORMULAS = "exp log sqrt abs tanh sinh cosh sin cos arctan atan erf max min sign where sum"
 _IN_CODE = (
     "np numpy forward cost cost_and_gradients make_gradients parameters PARAMETERS gradients outputs "
-    "batch_size dtype learning_rate self float int len range"
+    "batch_size dtype learning_rate self float int len range total penalty example_costs sizes buffers"
 )
 
 RESERVED = frozenset(f"{_INDICES_AND_QUANTITIES} {_IN_FORMULAS} {_IN_CODE}".split())
@@ -35,7 +35,7 @@ def why_illegal(name: str) -> str | None:
     if len(name) > _LENGTH:
         return f"a symbol's name has at most {_LENGTH} characters"
     if name in RESERVED or _NUMBERED.fullmatch(name) or keyword.iskeyword(name):
-        return f"the name {name} is already taken: choose another, such as n_0, m or alpha"
+        return f"the name {name} is already taken: choose another, such as n_0, width or alpha"
     return None
 
 

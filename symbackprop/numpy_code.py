@@ -140,8 +140,14 @@ def total_call(array: Total, names: Names, keepdims: bool) -> str:
 
 @_array.register
 def _(array: Softmax, names: Names) -> Code:
-    names.helpers.kernels.add("_softmax")
-    return Code(f"_softmax({_array(array.arg, names).text}, axis={array.axis})")
+    kernel = softmax_kernel(array)
+    names.helpers.kernels.add(kernel)
+    return Code(f"{kernel}({_array(array.arg, names).text}, axis={array.axis})")
+
+
+def softmax_kernel(array: Softmax) -> str:
+    """The kernel that computes a softmax, or its logarithm."""
+    return "_log_softmax" if array.log else "_softmax"
 
 
 @_array.register
