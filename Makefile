@@ -16,10 +16,10 @@ demo: $(VENV)/installed
 	$(BIN)/symbackprop derive examples/two-two-two.toml $$pdf
 
 test: check
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 quick: $(VENV)/tested
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 check: $(VENV)/tested
 	$(BIN)/ruff check .
