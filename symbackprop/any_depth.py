@@ -17,6 +17,7 @@ from symbackprop.codegen import (
     helper_keys,
     labelled,
     options,
+    relies_on,
     sample_options,
     sample_targets,
 )
@@ -32,6 +33,7 @@ def any_depth_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str
     keys: dict[str, object] = {
         "docstring": f"Cost and gradients of the network {model.network.name}, for any number of layers.",
         "about": list(about),
+        "relies_on": relies_on(model),
         "parameters": [(_pattern(p), _shape(p)) for p in _general_parameters(model)],
         "shape_words": " for layer l = 1, ..., L",
         "bias_names": ", b" if _with_bias(model) else "",

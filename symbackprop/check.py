@@ -615,7 +615,7 @@ def _entry(finding: Finding) -> dict[str, Any]:
         "residual": finding.residual,
         "holds": finding.holds,
         "entries": finding.entries,
-        "sizes": [dict(sorted(sizes.items())) for sizes in finding.sizes],
+        "sizes": _distinct_sizes(finding.sizes),
     }
     if finding.equality.facts:
         entry["facts"] = list(finding.equality.facts)
@@ -626,6 +626,10 @@ def _entry(finding: Finding) -> dict[str, Any]:
     if finding.same_as is not None:
         entry["as"] = f"{finding.same_as}, names changed"
     return entry
+
+
+def _distinct_sizes(sizes: Iterable[Mapping[str, int]]) -> list[dict[str, int]]:
+    return [dict(pairs) for pairs in dict.fromkeys(tuple(sorted(one.items())) for one in sizes)]
 
 
 def _shortened(text: str, most: int = 240) -> str:

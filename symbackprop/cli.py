@@ -263,5 +263,15 @@ def _known(option: str, values: tuple[str, ...], table: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """The entry point of the command."""
-    cli(prog_name="symbackprop")
+    """The entry point of the command: click's own complaints take one line as well."""
+    try:
+        cli(prog_name="symbackprop", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(WRONG_INPUT)
+    except click.UsageError as error:
+        _says(f"symbackprop: {' '.join(error.format_message().split())}")
+        sys.exit(WRONG_INPUT)
+    except click.Abort:
+        _says("symbackprop: interrupted")
+        sys.exit(130)

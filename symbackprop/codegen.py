@@ -161,6 +161,7 @@ def module_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str, o
     keys: dict[str, object] = {
         "docstring": f"Cost and gradients of the network {model.network.name}.",
         "about": list(about),
+        "relies_on": relies_on(model),
         "buffer_lines": buffer_lines,
         "fast_lines": fast_lines,
         "forward_lines": generator.lines(generator.forward),
@@ -281,6 +282,13 @@ def _sample(generator: Generator) -> dict[str, object]:
         "sample_targets": sample_targets(model, f"sizes.get({outputs}, {outputs})"),
         "sample_options": sample_options(generator),
     }
+
+
+def relies_on(model: Model) -> str:
+    """The part of a docstring that says what a declared fact asks of the targets."""
+    if not model.facts:
+        return ""
+    return "\n\n    The targets of each example must sum to one: the gradients rely on it.\n    "
 
 
 def sample_targets(model: Model, size: str) -> str:

@@ -82,8 +82,24 @@ def _activations(writer: Writer) -> Iterator[Block]:
         yield Paragraph(writer.words.text("activation", name=name))
         claim = Claim(f"f-{function.letter}", kind=f"function {function.letter}")
         yield Display((writer.chain(function(Z), function.formula, claim), _slope(writer, function)))
-        if function.formula.has(sp.Piecewise, sp.Abs):
-            yield Paragraph(writer.words.text("kink"))
+        for place in _kinks(function.formula):
+            yield Paragraph(_at_kink(writer, function, place))
+
+
+def _kinks(formula: sp.Expr) -> list[sp.Expr]:
+    """Where the branches of a formula meet, or an absolute value turns."""
+    edges = [c.lhs - c.rhs for c in formula.atoms(sp.core.relational.Relational)]
+    edges += [node.args[0] for node in formula.atoms(sp.Abs)]
+    places = (place for edge in edges for place in [(Z - edge).expand()] if place.is_number)
+    return sorted(dict.fromkeys(places), key=float)
+
+
+def _at_kink(writer: Writer, function: ScalarFunction, place: sp.Expr) -> str:
+    """What the derivative is taken to be at a kink, by the branch that the formula gives there."""
+    slope = function_name(function.letter, 1, writer.names)
+    value = derivative(function.formula, Z).xreplace({Z: place}).doit()
+    shown = (latex(number, writer.names) for number in (place, value))
+    return writer.words.text("kink", prime=slope, **dict(zip(("place", "value"), shown, strict=True)))
 
 
 def _slope(writer: Writer, function: ScalarFunction) -> Chain:

@@ -42,8 +42,8 @@ _TERM_RANKS = {
     Role.ACTIVATION: 6,
     Role.PRE_ACTIVATION: 6,
     Role.INPUT: 6,
-    Role.TARGET: 8,
-    Role.BIAS: 9,
+    Role.BIAS: 8,
+    Role.TARGET: 9,
 }
 _OPEN, _EARLY, _SLOPE, _PARTIAL, _LATE, _FUNCTION, _KRONECKER, _TALL, _SUM = 1, 4, 5, 8, 13, 14, 15, 16, 17
 

@@ -38,12 +38,8 @@ big bigl bigr Big Bigl Bigr biggl biggr Biggl Biggr lvert rvert ln exp cdot time
 
 def examples(*everyday: str) -> list[object]:
     """Every example as a parameter: those named are for the everyday run, the others are slow."""
-    return [
-        pytest.param(
-            name, marks=[pytest.mark.xdist_group(name), *([] if name in everyday else [pytest.mark.slow])]
-        )
-        for name in EXAMPLES
-    ]
+    slow = pytest.mark.slow
+    return [name if name in everyday else pytest.param(name, marks=slow) for name in EXAMPLES]
 
 
 @cache

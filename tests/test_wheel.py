@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]
+pytestmark = pytest.mark.slow
 
 
 def done(*command: object, folder: Path) -> str:
@@ -59,7 +59,7 @@ def test_everything_that_the_checkout_reads_is_in_the_wheel(wheel: Path) -> None
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
-def test_it_derives_in_an_empty_folder(python: Path, tmp_path: Path) -> None:
+def test_it_derives_in_an_empty_folder_and_what_it_made_runs(python: Path, tmp_path: Path) -> None:
     where = done(python, "-c", "import symbackprop; print(symbackprop.__file__)", folder=tmp_path).strip()
     assert Path(where).is_relative_to(python.parent.parent)
     command = python.parent / "symbackprop"
@@ -71,9 +71,6 @@ def test_it_derives_in_an_empty_folder(python: Path, tmp_path: Path) -> None:
         (tmp_path / "output/two-two-two/two-two-two.certificate.json").read_text("utf-8")
     )
     assert certificate["holds"] is True
-
-
-def test_the_generated_module_runs_there(python: Path, tmp_path: Path) -> None:
     done(python, "-m", "symbackprop", "export", "2-3-1", "-o", "code.py", folder=tmp_path)
     assert "largest relative difference" in done(python, "code.py", folder=tmp_path)
     assert "agree" in done(python, "-m", "symbackprop", "compare", "2-3-1", folder=tmp_path)
