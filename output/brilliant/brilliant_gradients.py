@@ -224,7 +224,7 @@ def _checked_batch(x, batch_size, dtype):
 def _self_check(seed=0):
     """The largest relative difference between the gradients and central differences of the cost."""
     rng = np.random.default_rng(seed)
-    sizes = {'n_0': 2, 'n_1': 3, 'n_2': 4}
+    sizes = {"n_0": 2, "n_1": 3, "n_2": 4}
     shapes = {name: tuple(sizes.get(s, s) for s in shape) for name, shape in PARAMETERS.items()}
     parameters = {name: 0.5 * rng.standard_normal(shape) for name, shape in shapes.items()}
     x = rng.standard_normal((3, sizes.get("n_0", "n_0")))
