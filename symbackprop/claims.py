@@ -78,7 +78,7 @@ class Checker:
         lifted = (*(e.quantity for e in derived.batch.deltas), *(g.quantity for g in derived.batch.gradients))
         found = {
             "example": Laboratory(model.program, model.facts, named),
-            "batch": Laboratory(derived.batch.forward, (), lifted),
+            "batch": Laboratory(derived.batch.forward, model.facts, lifted),
             "components": Laboratory(model.program, model.facts, named, sizes=_counts(model)),
         }
         for function in scalar_functions(model):

@@ -24,6 +24,10 @@ MARGIN = 100
 """How long a line of generated code may be before it is broken."""
 
 
+_LAYERS = (Role.PRE_ACTIVATION, Role.ACTIVATION, Role.INTERMEDIATE)
+_COSTS = (Role.EXAMPLE_COST, Role.PENALTY, Role.COST)
+
+
 @dataclass(frozen=True)
 class Statement:
     """One line of the program: a variable, the array that it is set to, and its equation's label."""
@@ -73,17 +77,24 @@ class Generator:
             self.names.quantity(equation.quantity.name), self.vectoriser.equation(same), equation.label
         )
 
+    @property
+    def printed(self) -> tuple[Equation, ...]:
+        """The equations that the code has a line for, the gradients left out."""
+        computed = (*self._of(_LAYERS), *self._of(_COSTS))
+        return (*computed, *self.batch.deltas)
+
+    def _of(self, roles: tuple[Role, ...]) -> tuple[Equation, ...]:
+        return tuple(e for e in self.batch.forward if e.quantity.role in roles)
+
     @cached_property
     def forward(self) -> tuple[Statement, ...]:
         """From the inputs to the outputs."""
-        layers = (Role.PRE_ACTIVATION, Role.ACTIVATION, Role.INTERMEDIATE)
-        return tuple(self.statement(e) for e in self.batch.forward if e.quantity.role in layers)
+        return tuple(self.statement(equation) for equation in self._of(_LAYERS))
 
     @cached_property
     def costs(self) -> tuple[Statement, ...]:
         """From the outputs to the total cost."""
-        costs = (Role.EXAMPLE_COST, Role.PENALTY, Role.COST)
-        return tuple(self.statement(e) for e in self.batch.forward if e.quantity.role in costs)
+        return tuple(self.statement(equation) for equation in self._of(_COSTS))
 
     @cached_property
     def needed_for_cost(self) -> tuple[Statement, ...]:

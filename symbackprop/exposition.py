@@ -11,6 +11,7 @@ from sympy.core.parameters import distribute
 
 from symbackprop.catalogue import FORMS
 from symbackprop.claims import GENERAL, Checker
+from symbackprop.code_claims import code_equalities
 from symbackprop.component_form import component_section
 from symbackprop.document import (
     Block,
@@ -58,7 +59,8 @@ def _lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...
     names = Names.of(quantities(derivation), model.sizes, load_notation(notation))
     writer, checker = Writer(derivation, names), Checker(derivation)
     sections = tuple(section for form in forms for section in _form(form, writer))
-    findings = tuple(checker.check(equality) for equality in dict.fromkeys(equalities(sections)))
+    claimed = dict.fromkeys((*equalities(sections), *code_equalities(derivation)))
+    findings = tuple(checker.check(equality) for equality in claimed)
     about = {"network": network.name, "fingerprint": network.fingerprint, "route": derivation.route}
     title = escape_text(network.title or f"The network {network.name}")
     certificate = Certificate(findings, {**about, "forms": list(forms)})

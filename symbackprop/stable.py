@@ -36,10 +36,12 @@ class Expm1(sp.Function):  # type: ignore[misc]
     is_real = True
 
 
-MEANING = {
+MEANING: Mapping[type, Callable[..., sp.Expr]] = {
     Sigmoid: lambda u: 1 / (1 + sp.exp(-u)),
     Softplus: lambda u: sp.log(1 + sp.exp(u)),
     Expm1: lambda u: sp.exp(u) - 1,
+    sp.Max: lambda u, v: sp.Piecewise((u, u > v), (v, True)),
+    sp.Min: lambda u, v: sp.Piecewise((u, u < v), (v, True)),
 }
 """What each named form stands for; a check puts these back."""
 
@@ -67,8 +69,8 @@ def meaning(expr: sp.Expr) -> sp.Expr:
 
 
 def _written_form(node: sp.Expr) -> sp.Expr:
-    form: Callable[[sp.Expr], sp.Expr] | None = MEANING.get(node.func)
-    return node if form is None else form(node.args[0])
+    form = MEANING.get(node.func)
+    return node if form is None else form(*node.args)
 
 
 def _stable_node(node: sp.Expr) -> sp.Expr:
