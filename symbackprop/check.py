@@ -205,6 +205,7 @@ class Laboratory:
     derivatives: tuple[Quantity, ...] = ()
     seed: int = 0
     sizes: Mapping[sp.Symbol, int] | None = None
+    few: tuple[sp.Symbol, ...] = ()
     _drawn: dict[Any, Instance] = field(default_factory=dict)
     _known_sizes: dict[int, dict[sp.Symbol, int]] = field(default_factory=dict)
     _exact: bool = True
@@ -252,13 +253,13 @@ class Laboratory:
 
     def _sizes(self, turn: int) -> dict[sp.Symbol, int]:
         if turn not in self._known_sizes:
-            self._known_sizes[turn] = small_sizes(self.program, turn)
+            self._known_sizes[turn] = small_sizes(self.program, turn, self.few)
         return self._known_sizes[turn]
 
     def _draw_once(self, turn: int, cited: Collection[str], seed: int) -> Instance:
         kept = [fact for fact in self.facts if fact.name in cited]
         broken = [fact for fact in self.facts if fact.name not in cited]
-        sizes = self.sizes or small_sizes(self.program, turn)
+        sizes = self.sizes or self._sizes(turn)
 
         def draw(arithmetic: Arithmetic) -> Instance:
             return Instance(self.program, sizes, arithmetic, seed, kept, broken, self.derivatives)

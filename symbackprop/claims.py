@@ -24,7 +24,7 @@ from symbackprop.check import (
     layer_values,
 )
 from symbackprop.equations import Equation, Program, Quantity, Role
-from symbackprop.forward import Model
+from symbackprop.forward import EXAMPLES, Model
 from symbackprop.functions import ScalarFunction
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Checker:
         lifted = (*(e.quantity for e in derived.batch.deltas), *(g.quantity for g in derived.batch.gradients))
         found = {
             "example": Laboratory(model.program, model.facts, named),
-            "batch": Laboratory(derived.batch.forward, model.facts, lifted),
+            "batch": Laboratory(derived.batch.forward, model.facts, lifted, few=(EXAMPLES,)),
             "components": Laboratory(model.program, model.facts, named, sizes=_counts(model)),
         }
         for function in scalar_functions(model):

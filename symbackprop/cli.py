@@ -7,6 +7,7 @@ inside the commands that need them, so ``--help`` and ``list`` are quick.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -264,6 +265,8 @@ def _known(option: str, values: tuple[str, ...], table: dict[str, str]) -> None:
 
 def main() -> None:
     """The entry point of the command: click's own complaints take one line as well."""
+    # Expressions live as long as the command, so looking for garbage among them is time lost.
+    gc.set_threshold(200_000, 50, 50)
     try:
         cli(prog_name="symbackprop", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -745,12 +745,13 @@ def _name_and_indices(entry: sp.Expr) -> tuple[str, tuple[sp.Expr, ...]]:
 _MOST_LINKS = 5
 
 
-def small_sizes(program: Program, turn: int = 0) -> dict[sp.Symbol, int]:
+def small_sizes(program: Program, turn: int = 0, few: Collection[sp.Symbol] = ()) -> dict[sp.Symbol, int]:
     """A small number for each size: all distinct where they are few, else distinct from the near ones.
 
     Two sizes are near each other if one equation uses both or a third links them, so for a layer and
     its two neighbours a transposed weight or a sum with another's bound gives another number, or an
-    index out of range. ``turn`` 1 hands the small numbers out from the other end.
+    index out of range. A size that links most others, or is in ``few``, is 2 in one turn and 3 in the
+    next. ``turn`` 1 hands the small numbers out from the other end.
 
     >>> from symbackprop.forward import forward_model
     >>> from symbackprop.spec import from_widths
@@ -764,11 +765,11 @@ def small_sizes(program: Program, turn: int = 0) -> dict[sp.Symbol, int]:
     for symbols in groups:
         for symbol in symbols:
             linked[symbol].update(symbols)
-    hubs = [symbol for symbol in order if len(linked[symbol]) > _MOST_LINKS]
+    hubs = [symbol for symbol in order if symbol in few or len(linked[symbol]) > _MOST_LINKS]
     sizes: dict[sp.Symbol, int] = {hub: 2 + (turn + place) % 2 for place, hub in enumerate(hubs)}
     linked = {symbol: others - set(hubs) for symbol, others in linked.items() if symbol not in hubs}
     for symbol in linked:
-        near = set().union(*(linked[other] for other in linked[symbol])) if len(order) > 4 else set(order)
+        near = set().union(*(linked[other] for other in linked[symbol])) if len(linked) > 4 else set(linked)
         used = {sizes[other] for other in near if other in sizes}
         sizes[symbol] = next(size for size in range(2, len(order) + 2) if size not in used)
     return sizes
