@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 
 import sympy as sp
@@ -56,7 +57,18 @@ def any_depth_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str
     keys["passed_options"] = "".join(f", {n}={n}" for n in _argument_names(arguments))
     keys["sample_options"] = sample_options(generator)
     keys["sample_targets"] = sample_targets(model, "sizes[-1]")
-    return keys | helper_keys(generator)
+    return _with_last_layer(keys, str(model.last_layer)) | helper_keys(generator)
+
+
+def _with_last_layer(keys: dict[str, object], depth: str) -> dict[str, object]:
+    """The lines with L for the last layer, as the template calls it, whatever the spec does."""
+
+    def renamed(value: object) -> object:
+        if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
+            return value
+        return [re.sub(rf"(?<![\w]){depth}(?!\w)", "L", line) for line in value]
+
+    return keys if depth == "L" else {key: renamed(value) for key, value in keys.items()}
 
 
 def _argument_names(arguments: str) -> list[str]:

@@ -16,7 +16,7 @@ import sympy as sp
 from symbackprop.equations import Bracket
 from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
-from symbackprop.indices import fresh_index, outermost
+from symbackprop.indices import fresh_index, outermost, summed
 
 Rule = Callable[[sp.Expr], sp.Expr]
 
@@ -112,7 +112,9 @@ def _(node: sp.Sum, wrt: sp.Expr, visit: Rule) -> sp.Expr:
         other = fresh_index(wrt, body)
         body, bound = body.xreplace({bound: other}), other
     inner = visit(body)
-    return sp.Sum(inner, (bound, 1, upper)) if inner != 0 else sp.S.Zero
+    if inner == 0:
+        return sp.S.Zero
+    return summed(inner, (bound, 1, upper)) if inner.has(sp.Piecewise) else sp.Sum(inner, (bound, 1, upper))
 
 
 @_derivative.register

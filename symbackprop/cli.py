@@ -98,7 +98,7 @@ def _load(spec: str, hidden: str | None, output_activation: str | None, cost: st
     options = {name: value for name, value in given.items() if value is not None}
     if not options:
         return load(spec)
-    if Path(spec).exists() or not set(spec) <= set("0123456789-"):
+    if Path(spec).is_file() or not set(spec) <= set("0123456789-"):
         names = ", ".join("--" + name.replace("_", "-") for name in options)
         wanted = f"{names}: these go with widths such as 2-3-1; a file says it itself"
         raise SpecError(spec, [Problem("", None, wanted)])

@@ -17,7 +17,7 @@ from symbackprop.calculus import derivative
 from symbackprop.equations import Program, Quantity, Role
 from symbackprop.errors import NoRule
 from symbackprop.forward import Model
-from symbackprop.indices import EXAMPLE, letters
+from symbackprop.indices import EXAMPLE, letters, rebuilt
 
 _COMPUTED = frozenset({Role.PRE_ACTIVATION, Role.ACTIVATION, Role.INTERMEDIATE})
 
@@ -33,7 +33,9 @@ class Composition:
         self.definitions: dict[sp.Expr, sp.Expr] = {}
         self.composites: dict[sp.Expr, sp.Expr] = {}
         self._equations: dict[str, sp.Expr] = {}
-        self._letters = islice(letters(), _most_indices(program), None)
+        used = set().union(*(e.rhs.free_symbols - set(e.indices) for e in program))
+        free = (letter for letter in letters() if letter not in used)
+        self._letters = islice(free, _most_indices(program), None)
 
     def written_out(self, entry: sp.Expr) -> sp.Expr:
         """An entry in terms of inputs, targets and parameters."""
@@ -116,7 +118,7 @@ def compose_total(model: Model) -> sp.Expr:
         one = Composition(model.program).written_out(model.cost.symbol)
         each = with_example_index(one, model.program.inputs)
         total = Composition(model.total).written_out(model.total.outputs[0].symbol)
-        return total.xreplace({entry: each for entry in entries(total) if _is_of(entry, model.cost)})
+        return rebuilt(total, {entry: each for entry in entries(total) if _is_of(entry, model.cost)})
 
 
 def raw_gradient(cost: sp.Expr, entry: sp.Expr) -> sp.Expr:

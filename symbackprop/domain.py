@@ -9,6 +9,7 @@ from typing import Any
 import mpmath
 import sympy as sp
 
+from symbackprop.indices import outermost
 from symbackprop.network import WIDTH, Formula
 
 Point = Mapping[str, Any]
@@ -148,9 +149,9 @@ def _holds(condition: Any, point: Point) -> bool:
 
 
 def _total(expr: sp.Sum, point: Point) -> Any:
-    index, first, last = expr.limits[0]
-    numbers = range(int(first), int(_value(last, point)) + 1)
-    return mpmath.fsum(_value(expr.function, {**point, index.name: number}) for number in numbers)
+    body, index, last = outermost(expr)
+    numbers = range(1, int(_value(last, point)) + 1)
+    return mpmath.fsum(_value(body, {**point, index.name: number}) for number in numbers)
 
 
 def _entry(expr: sp.Indexed, point: Point) -> Any:

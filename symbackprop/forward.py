@@ -16,7 +16,7 @@ import sympy as sp
 from symbackprop.equations import Equation, Fact, Program, Quantity, Role, label_of
 from symbackprop.errors import Problem, SpecError
 from symbackprop.functions import scalar_function
-from symbackprop.indices import EXAMPLE, fresh_index, index_symbol, size_symbol
+from symbackprop.indices import EXAMPLE, fresh_index, index_symbol, rebuilt, rename_bound, size_symbol
 from symbackprop.network import WIDTH, Activation, Layer, Network, argument, index, vector_argument
 
 EXAMPLES = size_symbol("N")
@@ -69,8 +69,11 @@ class Model:
         return self.network.depth is not None
 
     def with_sizes(self, expr: sp.Expr) -> sp.Expr:
-        """An expression with the sizes as the spec has them."""
-        return expr.xreplace(dict(self.sizes))
+        """An expression with the sizes as the spec has them, and no index of their name."""
+        own = frozenset(symbol for _, size in self.sizes for symbol in size.free_symbols)
+        clash = own & {limits[0] for total in expr.atoms(sp.Sum) for limits in total.limits}
+        clear = rename_bound(expr, own) if clash else expr
+        return rebuilt(clear, dict(self.sizes))
 
 
 def forward_model(network: Network) -> Model:

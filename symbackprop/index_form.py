@@ -59,7 +59,8 @@ def _is_gradient(adjoint: Adjoint) -> bool:
 
 def _network(writer: Writer) -> Iterator[Block]:
     """The forward equations, with a sentence for layers that are like one that is shown."""
-    yield Paragraph(writer.words.text("general_network" if writer.model.symbolic_depth else "network"))
+    key = "general_network" if writer.model.symbolic_depth else "network"
+    yield Paragraph(writer.words.text(key, last=latex(writer.model.last_layer, writer.names)))
     sizes = [(symbol, size) for symbol, size in writer.model.sizes if size != symbol]
     if sizes:
         listed = (rf"$\sbpsize{{{symbol.name[2:]}}} = {latex(n, writer.names)}$" for symbol, n in sizes)
@@ -87,11 +88,19 @@ def _activations(writer: Writer) -> Iterator[Block]:
 
 
 def _kinks(formula: sp.Expr) -> list[sp.Expr]:
-    """Where the branches of a formula meet, or an absolute value turns."""
+    """Where a formula has two slopes: where branches meet, or an absolute value turns."""
+    slope = derivative(formula, Z)
     edges = [c.lhs - c.rhs for c in formula.atoms(sp.core.relational.Relational)]
     edges += [node.args[0] for node in formula.atoms(sp.Abs)]
     places = (place for edge in edges for place in [(Z - edge).expand()] if place.is_number)
-    return sorted(dict.fromkeys(places), key=float)
+    return [place for place in sorted(dict.fromkeys(places), key=float) if _turns(slope, place)]
+
+
+def _turns(slope: sp.Expr, place: sp.Expr) -> bool:
+    """Whether the slope differs on both sides of a place, and has a value there."""
+    step = sp.Rational(1, 10**9)
+    left, here, right = (slope.xreplace({Z: place + by}).doit().evalf() for by in (-step, 0, step))
+    return bool(here.is_finite) and bool(abs(left - right) > sp.Rational(1, 10**6))
 
 
 def _at_kink(writer: Writer, function: ScalarFunction, place: sp.Expr) -> str:
@@ -144,10 +153,10 @@ def _adjoint(writer: Writer, adjoint: Adjoint) -> Chain:
     claim = Claim(label, tuple(zip(adjoint.indices, adjoint.of.dims, strict=True)))
     unnamed = adjoint.named is None or _is_gradient(adjoint)
     entry = derivation.goal if unnamed or adjoint.named is None else adjoint.named[adjoint.indices]
-    if not isinstance(derivation, Renamed):
+    alike = [a.of.layer for a in derived_adjoints(writer) if a.derivation is original(derivation)]
+    if not isinstance(derivation, Renamed) or not alike:
         return writer.derived(entry, derivation, claim)
-    like = next(a.of.layer for a in derived_adjoints(writer) if a.derivation is original(derivation))
-    reason = writer.words.reason("renamed", layer=f"${like}$")
+    reason = writer.words.reason("renamed", layer=f"${alike[0]}$")
     return writer.chain(entry, derivation.result, claim, reason, facts_of(derivation))
 
 

@@ -89,15 +89,47 @@ def _rename(expr: sp.Expr, taken: frozenset[sp.Symbol]) -> sp.Expr:
         return expr
     if isinstance(expr, sp.Sum):
         body, bound, upper = outermost(expr)
-        letter = bound if bound == EXAMPLE else next(x for x in letters() if x not in taken)
+        kept = bound == EXAMPLE and EXAMPLE not in taken
+        letter = bound if kept else next(x for x in letters() if x not in taken)
         body = body if letter == bound else _swap(body, bound, letter)
-        return sp.Sum(_rename(body, taken | {letter}), (letter, 1, upper))
+        inner = _rename(body, taken | {letter})
+        kept = summed if inner.has(sp.Piecewise) else sp.Sum
+        return kept(inner, (letter, 1, upper))
     return expr.func(*(_rename(arg, taken) for arg in expr.args))
 
 
 def _swap(body: sp.Expr, bound: sp.Symbol, letter: sp.Symbol) -> sp.Expr:
     """Rename ``bound``; an inner sum that uses the new letter takes the old one instead."""
     return body.xreplace({bound: letter, letter: bound})
+
+
+def summed(body: sp.Expr, *limits: sp.Tuple) -> sp.Sum:
+    """A sum as it is: SymPy's own constructor pulls a ``Piecewise`` out of the sums inside the body."""
+    total = sp.Expr.__new__(sp.Sum, body, *(sp.Tuple(*limit) for limit in limits))
+    total.is_commutative = body.is_commutative
+    return total
+
+
+def rebuilt(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
+    """``xreplace`` that leaves every sum of a ``Piecewise`` as it is.
+
+    >>> x = sp.IndexedBase("x", real=True)
+    >>> i, k, n, m = sp.symbols("i k n m", integer=True, positive=True)
+    >>> inner = sp.Sum(sp.Piecewise((x[k, i], x[k, i] > 0), (0, True)), (i, 1, n))
+    >>> rebuilt(summed(inner / 3, (k, 1, m)), {n: sp.Integer(2)}).free_symbols >= {i}
+    False
+    """
+    memo: dict[sp.Basic, sp.Basic] = dict(replacements)
+
+    def visit(node: sp.Basic) -> sp.Basic:
+        if node not in memo:
+            args = tuple(visit(arg) for arg in node.args)
+            same = all(mine is theirs for mine, theirs in zip(args, node.args, strict=True))
+            folds = isinstance(node, sp.Sum) and args[0].has(sp.Piecewise)
+            memo[node] = node if same else summed(*args) if folds else node.func(*args)
+        return memo[node]
+
+    return visit(expr)
 
 
 def put_in(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:

@@ -35,7 +35,14 @@ def fill(template: str, keys: Mapping[str, object]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all: an interrupted run leaves the old one."""
+    """Write a file whole or not at all: an interrupted run leaves the old one.
+
+    What a symbolic link leads to is written, and the link stays; a device is written to as it is.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_text(text, "utf-8")
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

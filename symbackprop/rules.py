@@ -133,6 +133,8 @@ def _open_factor(factors: tuple[sp.Expr, ...], limits: sp.Tuple, ranges: dict[sp
         if not any(delta.has(bound) for delta in factor.atoms(sp.KroneckerDelta)):
             continue
         rest = factors[:position] + factors[position + 1 :]
+        if isinstance(factor, sp.Piecewise) and _out_of_branches(factor) != factor:
+            return _collapse_sum(sp.Mul(_out_of_branches(factor), *rest), limits, ranges)
         if isinstance(factor, sp.Add):
             terms = (sp.Mul(term, *rest) for term in factor.args)
             return sp.Add(*(_collapse_sum(term, limits, ranges) for term in terms))

@@ -633,3 +633,20 @@ def test_no_text_as_a_formula_gives_a_traceback(text: str) -> None:
 def test_no_near_formula_gives_a_traceback(words: list[str]) -> None:
     quoted = json.dumps("".join(words))
     assert_no_traceback(SPEC.replace('activation = "sigmoid"', f"activation = {{ formula = {quoted} }}", 1))
+
+
+def test_a_device_is_written_to_and_a_link_stays(tmp_path):
+    target, link = tmp_path / "target.py", tmp_path / "link.py"
+    target.write_text("old")
+    link.symlink_to(target)
+    done = CliRunner().invoke(cli, ["export", "2-2", "-o", str(link)])
+    assert done.exit_code == 0 and link.is_symlink() and target.read_text().startswith('"""Cost')
+    done = CliRunner().invoke(cli, ["export", "2-2", "-o", "/dev/null"])
+    assert done.exit_code == 0 and Path("/dev/null").is_char_device()
+
+
+def test_the_input_is_differentiated_on_the_composite_route_too(tmp_path):
+    done = CliRunner().invoke(
+        cli, ["derive", "2-3-2", "--route", "composite", "--wrt", "x", "-o", str(tmp_path)]
+    )
+    assert done.exit_code == 0, done.stderr

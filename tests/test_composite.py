@@ -22,6 +22,7 @@ from symbackprop.forward import Model, forward_model
 from symbackprop.functions import ScalarFunction
 from symbackprop.indices import EXAMPLE
 from symbackprop.network import Activation, Cost, Formula, Layer, Network, argument
+from symbackprop.pipeline import derive
 from symbackprop.spec import from_mapping
 
 Z, A, Y = argument("z"), argument("a"), argument("y")
@@ -317,3 +318,21 @@ def test_eight_layers_take_a_few_seconds():
     start = time.perf_counter()
     composite_route(program)
     assert time.perf_counter() - start < 8
+
+
+@pytest.mark.parametrize("cost", [{"kind": "huber", "scale": "1/3"}, {"kind": "hinge", "outputs": "mean"}])
+def test_a_cost_in_cases_keeps_its_indices_in_their_sums(cost):
+    layers = [{"size": 3, "activation": "tanh"}, {"size": "m", "activation": "linear"}]
+    spec = {"name": "cases", "input": {"size": "n"}, "layers": layers, "cost": cost}
+    derivation = derive(from_mapping(spec))
+    for expr in (derivation.cost, derivation.raw_gradient("b2", 1)):
+        assert {s.name for s in expr.free_symbols if s.is_integer} <= {"N", "m", "n"}
+        bound = {limits[0].name for total in expr.atoms(sp.Sum) for limits in total.limits}
+        assert not bound & {"m", "n"}
+
+
+def test_the_symbol_for_the_depth_may_have_any_name():
+    layers = [{"size": "n_l", "activation": "tanh"}, {"size": "n_M", "activation": "linear"}]
+    spec = {"name": "deep", "depth": "M", "input": {"size": "n_0"}, "layers": layers}
+    module = derive(from_mapping(spec | {"cost": {"kind": "squared_error"}})).compile()
+    assert module._self_check() < 1e-6
