@@ -7,7 +7,7 @@ and a failed one is marked in the text; a template turns the document into LaTeX
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from symbackprop.check import Equality, Finding
@@ -157,8 +157,3 @@ def _line(chain: Chain | None, row: Row, line: str, number: int) -> dict[str, ob
         "label": "",
         "failed": False,
     }
-
-
-def with_findings(document: Document, findings: Sequence[Finding]) -> Document:
-    """The same document with other findings."""
-    return replace(document, certificate=replace(document.certificate, findings=tuple(findings)))

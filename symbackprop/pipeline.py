@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -206,8 +206,3 @@ class NetworkDerivation:
         """The derivation for any number of layers of the kind of the hidden ones, without a penalty."""
         layers = (self.network.layers[0], self.network.layers[-1])
         return derive(replace(self.network, depth="L", layers=layers, penalty=None, values=None))
-
-    def options(self) -> Mapping[str, float]:
-        """Numbers that the spec gives to open symbols."""
-        values = self.network.values
-        return dict(values.symbols) if values is not None else {}
