@@ -19,12 +19,16 @@ from symbackprop.version import GENERATOR, __version__
 
 @dataclass(frozen=True)
 class Row:
-    """One ``= right`` of a display: lines of LaTeX, the reason in the margin, the equality it claims."""
+    r"""One ``= right`` of a display: lines of LaTeX, the reason in the margin, the equality it claims.
+
+    ``sign`` is ``=``, or ``\approx`` before a number that was rounded.
+    """
 
     lines: tuple[str, ...]
     reason: str = ""
     equality: Equality | None = None
     boxed: bool = False
+    sign: str = "="
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,18 @@ class Display:
     chains: tuple[Chain, ...]
 
 
-Block = Paragraph | Display
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under a header, each cell written as a paragraph is.
+
+    The first column stands on the left, and the others, which are numbers, on the right.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+Block = Paragraph | Display | Table
 
 
 @dataclass(frozen=True)
@@ -128,10 +143,13 @@ def _section_keys(section: Section, prefix: str, failed: frozenset[Equality]) ->
 
 def _block_keys(block: Block, prefix: str, failed: frozenset[Equality]) -> dict[str, object]:
     if isinstance(block, Paragraph):
-        return {"text": block.text, "lines": []}
+        return {"kind": "text", "text": block.text}
+    if isinstance(block, Table):
+        columns = "l" + "r" * (len(block.header) - 1)
+        return {"kind": "table", "columns": columns, "header": block.header, "rows": block.rows}
     lines = [line for chain in block.chains for line in _chain_lines(chain, prefix, failed)]
     reasons = any(row.reason for chain in block.chains for row in chain.rows)
-    return {"text": "", "lines": lines, "reasons": reasons}
+    return {"kind": "display", "lines": lines, "reasons": reasons}
 
 
 def _chain_lines(chain: Chain, prefix: str, failed: frozenset[Equality]) -> list[dict[str, object]]:
@@ -151,7 +169,7 @@ def _line(chain: Chain | None, row: Row, line: str, number: int) -> dict[str, ob
     first = number == 0
     return {
         "left": chain.left if chain is not None else "",
-        "sign": "=" if first else r"\quad",
+        "sign": row.sign if first else r"\quad",
         "right": rf"\boxed{{{line}}}" if row.boxed and len(row.lines) == 1 else line,
         "reason": row.reason if number == len(row.lines) - 1 else "",
         "label": "",

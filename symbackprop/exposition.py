@@ -19,7 +19,6 @@ from symbackprop.document import (
     Chain,
     Display,
     Document,
-    Paragraph,
     Row,
     Section,
     equalities,
@@ -134,7 +133,7 @@ def _general(section: Section) -> Section:
 
 
 def _general_block(block: Block) -> Block:
-    if isinstance(block, Paragraph):
+    if not isinstance(block, Display):
         return block
     return Display(tuple(map(_general_chain, block.chains)))
 
