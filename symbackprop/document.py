@@ -1,7 +1,8 @@
 r"""A derivation laid out for reading: sections of paragraphs and displayed equalities.
 
-A document is data. Each displayed row knows the equality that it prints, so that a check can find it
-and a failed one is marked in the text; a template turns the document into LaTeX.
+A document is data; its words are prose (see :mod:`symbackprop.prose`). Each displayed row knows the
+equality that it prints, so that a check can find it and a failed one is marked in the text; a template
+turns the document into LaTeX.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cached_property
 from symbackprop.check import Equality, Finding
 from symbackprop.check import certificate as certificate_data
 from symbackprop.notation import Notation
+from symbackprop.prose import tex
 from symbackprop.render import fill
 from symbackprop.version import GENERATOR, __version__
 
@@ -42,7 +44,7 @@ class Chain:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A sentence or two of LaTeX."""
+    """A sentence or two of prose."""
 
     text: str
 
@@ -110,7 +112,7 @@ class Document:
         keys = {
             "generator": GENERATOR,
             "name": self.name,
-            "title": self.title,
+            "title": tex(self.title),
             "fingerprint": self.fingerprint,
             "notation": self.notation.name,
             "forms": ", ".join(self.forms),
@@ -138,15 +140,19 @@ def equalities(sections: Sequence[Section]) -> Iterator[Equality]:
 
 
 def _section_keys(section: Section, prefix: str, failed: frozenset[Equality]) -> dict[str, object]:
-    return {"heading": section.heading, "blocks": [_block_keys(b, prefix, failed) for b in section.blocks]}
+    return {
+        "heading": tex(section.heading),
+        "blocks": [_block_keys(b, prefix, failed) for b in section.blocks],
+    }
 
 
 def _block_keys(block: Block, prefix: str, failed: frozenset[Equality]) -> dict[str, object]:
     if isinstance(block, Paragraph):
-        return {"kind": "text", "text": block.text}
+        return {"kind": "text", "text": tex(block.text)}
     if isinstance(block, Table):
         columns = "l" + "r" * (len(block.header) - 1)
-        return {"kind": "table", "columns": columns, "header": block.header, "rows": block.rows}
+        header, rows = map(tex, block.header), ([*map(tex, row)] for row in block.rows)
+        return {"kind": "table", "columns": columns, "header": [*header], "rows": [*rows]}
     lines = [line for chain in block.chains for line in _chain_lines(chain, prefix, failed)]
     reasons = any(row.reason for chain in block.chains for row in chain.rows)
     return {"kind": "display", "lines": lines, "reasons": reasons}
@@ -171,7 +177,7 @@ def _line(chain: Chain | None, row: Row, line: str, number: int) -> dict[str, ob
         "left": chain.left if chain is not None else "",
         "sign": row.sign if first else r"\quad",
         "right": rf"\boxed{{{line}}}" if row.boxed and len(row.lines) == 1 else line,
-        "reason": row.reason if number == len(row.lines) - 1 else "",
+        "reason": tex(row.reason) if number == len(row.lines) - 1 else "",
         "label": "",
         "failed": False,
     }

@@ -87,8 +87,12 @@ def escape_text(text: str) -> str:
     >>> print(escape_text("Schrödinger's ψ\nand 中"))
     Schr\"{o}dinger's \ensuremath{\psi} and {[}U+4E2D{]}
     """
-    composed = unicodedata.normalize("NFC", re.sub(r"\s+", " ", text).strip())
-    return "".join(_escaped(char) for char in composed)
+    return escape_characters(re.sub(r"\s+", " ", text).strip())
+
+
+def escape_characters(text: str) -> str:
+    """Free text as LaTeX, its spaces as they are."""
+    return "".join(map(_escaped, unicodedata.normalize("NFC", text)))
 
 
 def _escaped(char: str) -> str:

@@ -25,11 +25,11 @@ from symbackprop.document import (
 )
 from symbackprop.equations import Quantity
 from symbackprop.errors import FormRefused
-from symbackprop.escape import escape_text
 from symbackprop.forward import Model
 from symbackprop.index_form import index_sections
 from symbackprop.matrix_form import matrix_section
 from symbackprop.notation import load_notation
+from symbackprop.prose import literal
 from symbackprop.symbols import Names
 from symbackprop.writer import Writer
 
@@ -61,7 +61,7 @@ def _lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...
     claimed = dict.fromkeys((*equalities(sections), *code_equalities(derivation)))
     findings = tuple(checker.check(equality) for equality in claimed)
     about = {"network": network.name, "fingerprint": network.fingerprint, "route": derivation.route}
-    title = escape_text(network.title or f"The network {network.name}")
+    title = literal(network.title or f"The network {network.name}")
     certificate = Certificate(findings, {**about, "forms": list(forms)})
     return Document(network.name, network.fingerprint, title, names.notation, forms, sections, certificate)
 

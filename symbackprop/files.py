@@ -11,6 +11,7 @@ from pathlib import Path
 from symbackprop.document import Document
 from symbackprop.errors import MissingProgram, SymbackpropError
 from symbackprop.pipeline import NetworkDerivation
+from symbackprop.prose import tex
 from symbackprop.render import fill
 
 HOW_TO_GET_TEX = (
@@ -52,7 +53,7 @@ def pdf_file(document: Document, folder: Path) -> Path:
         place = Path(temporary)
         (place / "symbackprop.sty").write_text(document.style(), "ascii")
         (place / "fragment.tex").write_text(document.to_latex(), "ascii")
-        (place / "article.tex").write_text(fill("article.tex.jinja", {"title": document.title}), "ascii")
+        (place / "article.tex").write_text(fill("article.tex.jinja", {"title": tex(document.title)}), "ascii")
         for _ in range(2):
             _pdflatex(place)
         target = folder / f"{document.name}.pdf"
