@@ -339,6 +339,8 @@ def _output_entry(node: ScalarFunction, definitions: tuple[Equation, ...]) -> sp
         if not isinstance(rhs, ScalarFunction) or rhs.letter != node.letter or rhs.order:
             continue
         mine, theirs = rhs.args[0], node.args[0]
+        if mine == theirs:
+            return equation.lhs
         if isinstance(mine, sp.Indexed) and isinstance(theirs, sp.Indexed) and mine.base == theirs.base:
             renaming = dict(zip(mine.indices, theirs.indices, strict=True))
             return equation.lhs.xreplace(renaming)
