@@ -83,5 +83,6 @@ TARGETS: dict[str, str] = {"numpy": "a module that imports NumPy and nothing els
 FORMATS: dict[str, str] = {
     "tex": "a fragment for LaTeX's input command, with the package of its macros",
     "pdf": "an article around the fragment, made by pdflatex",
+    "html": "a web page, one file that needs no network",
 }
 """The formats that a derivation can be written in."""

@@ -148,7 +148,7 @@ def derive(
 ) -> None:
     """Write the derivation, the gradient code and the certificate of SPEC into DIR/NAME/."""
     with _mistakes_as_lines():
-        from symbackprop.files import derivation_files, pdf_file
+        from symbackprop.files import derivation_files, page_files, pdf_file
         from symbackprop.pipeline import derive as derive_network
         from symbackprop.render import write
 
@@ -156,15 +156,30 @@ def derive(
         derivation = derive_network(_load(spec, hidden, output_activation, cost), route, wrt)
         document = derivation.document(notation, forms)
         target = folder / derivation.network.name
-        for name, text in derivation_files(derivation, document).items():
+        forms = derivation.page_forms(forms) if "html" in formats else document.forms
+        shown = document if forms == document.forms else derivation.document(notation, forms)
+        files = derivation_files(derivation, document)
+        if "html" in formats:
+            files |= page_files(derivation, shown)
+            _says_if_a_script_is_needed()
+        for name, text in files.items():
             write(target / name, text)
             click.echo(target / name)
         if "pdf" in formats:
             click.echo(pdf_file(document, target))
-        failed = [finding.label for finding in document.certificate.findings if not finding.holds]
+        failed = [finding.label for finding in shown.certificate.findings if not finding.holds]
         if failed:
             _says(f"symbackprop: {len(failed)} equalities did not pass their check: {', '.join(failed[:5])}")
             sys.exit(CHECK_FAILED)
+
+
+def _says_if_a_script_is_needed() -> None:
+    """What is missing where formulas can't be set before the page is opened."""
+    from symbackprop.files import WITHOUT_ENGINE
+    from symbackprop.katex import can_set
+
+    if not can_set():
+        _says(f"symbackprop: {WITHOUT_ENGINE}")
 
 
 @cli.command()

@@ -41,6 +41,19 @@ def module_file(name: str) -> str:
     return f"{name.replace('-', '_')}_gradients.py"
 
 
+WITHOUT_ENGINE = (
+    "the formulas of the page are set by a script in it, since the package quickjs-ng is not installed; "
+    "pip install 'symbackprop[html]', and the page needs no script to be read"
+)
+
+
+def page_files(derivation: NetworkDerivation, document: Document) -> dict[str, str]:
+    """The web page, which is one file with everything in it: its name and its text."""
+    from symbackprop.html import page
+
+    return {f"{document.name}.html": page(document, derivation.code)}
+
+
 def pdf_file(document: Document, folder: Path) -> Path:
     """The derivation as an article, compiled in a folder of its own.
 

@@ -59,7 +59,7 @@ def expanded(tex: str, notation: Notation) -> str:
     name = re.match(r"sbp[A-Za-z]*", tex[position + 1 :])
     assert name is not None
     macro = notation[name[0]]
-    arguments, rest = _arguments(tex[position + 1 + len(name[0]) :], macro.arguments)
+    arguments, rest = macro_arguments(tex[position + 1 + len(name[0]) :], macro.arguments)
     inside = re.sub(r"#(\d)", lambda found: arguments[int(found[1]) - 1], macro.definition)
     return _apart(tex[:position], expanded(_apart(inside, rest), notation))
 
@@ -70,7 +70,12 @@ def _apart(inside: str, rest: str) -> str:
     return f"{inside} {rest}" if runs_on else inside + rest
 
 
-def _arguments(tex: str, count: int) -> tuple[list[str], str]:
+def macro_arguments(tex: str, count: int) -> tuple[list[str], str]:
+    r"""The arguments that a macro is called with, and what stands after them.
+
+    >>> macro_arguments(r"{2}{\frac{1}{k}} + 1", 2)
+    (['2', '\\frac{1}{k}'], ' + 1')
+    """
     found: list[str] = []
     for _ in range(count):
         end = _closing(tex)

@@ -193,6 +193,27 @@ class NetworkDerivation:
         forms = (form,) if isinstance(form, str) else tuple(form)
         return self.document(notation, forms).to_latex()
 
+    def to_html(self, notation: str = "nielsen", form: str | Sequence[str] = ()) -> str:
+        """The derivation as a web page: one file, which needs no network and no script to be read.
+
+        Raises:
+            FormRefused: for a form that makes no sense for this network.
+        """
+        from symbackprop.html import page
+
+        forms = (form,) if isinstance(form, str) else tuple(form)
+        return page(self.document(notation, self.page_forms(forms)), self.code)
+
+    def page_forms(self, forms: Sequence[str] = ()) -> tuple[str, ...]:
+        """The forms of the web page: its readers switch between indices and matrices, so it has both.
+
+        >>> from symbackprop.spec import from_widths
+        >>> derive(from_widths("2-1")).page_forms(["components"])
+        ('index', 'matrix', 'components')
+        """
+        indices = "general" if self.model.symbolic_depth else "index"
+        return tuple(dict.fromkeys((indices, "matrix", *forms)))
+
     def certificate(self, forms: Sequence[str] = ()) -> Certificate:
         """Every printed equality, checked independently of how it was derived."""
         return self.document(forms=forms).certificate

@@ -15,6 +15,7 @@ class Words:
     reasons: dict[str, str]
     headings: dict[str, str]
     texts: dict[str, str]
+    page: dict[str, str]
 
     def reason(self, key: str, **filled: str) -> str:
         """Why a step holds, for the margin."""
@@ -33,4 +34,4 @@ def load_words(language: str = "en") -> Words:
     'chain rule'
     """
     data = tomllib.loads(files("symbackprop").joinpath("words", f"{language}.toml").read_text("utf-8"))
-    return Words(data["reason"], data["heading"], data["text"])
+    return Words(data["reason"], data["heading"], data["text"], data["page"])

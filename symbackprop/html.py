@@ -1,0 +1,284 @@
+r"""The web page of a derivation: one file, which needs no network, and no script to be read.
+
+Every row becomes a step with its reason, its check and the code that computes it. A row in matrix form
+stands beside the row in index form that says the same. Formulas are set by KaTeX while the page is made
+(see :mod:`symbackprop.katex`); every occurrence of a quantity carries its name, for the page to light up.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+
+from symbackprop import katex
+from symbackprop.check import Equality, Finding
+from symbackprop.document import Block, Chain, Display, Document, Paragraph, Row, Section, Table
+from symbackprop.listing import highlighted, lines_by_label
+from symbackprop.measure import expanded
+from symbackprop.occurrences import marked, symbol_of
+from symbackprop.prose import parts
+from symbackprop.render import fill
+from symbackprop.version import GENERATOR
+from symbackprop.words import load_words
+
+MATRIX = "-matrix"
+"""What the label of a row in matrix form ends with, after that of the row in index form."""
+
+Keys = dict[str, object]
+
+
+def page(document: Document, code: str = "", picture: str = "", shared_style: str = "") -> str:
+    """The page as HTML.
+
+    Args:
+        document: what is shown.
+        code: the source of the generated module; its lines stand beside the rows that they compute.
+        picture: the network as SVG, its parts marked with ``data-sbp``.
+        shared_style: the address of a style sheet of KaTeX that several pages share; without one, the
+            style sheet and its fonts are put into the page.
+    """
+    return fill("page.html.jinja", _Page(document, code, picture, shared_style).keys())
+
+
+def shared_style() -> str:
+    """The style sheet of KaTeX with all its fonts, for pages that share one."""
+    return f"/*\n{katex.licence()}*/\n{katex.stylesheet()}"
+
+
+@dataclass(frozen=True)
+class _Page:
+    document: Document
+    code: str
+    picture: str
+    shared_style: str
+    set_already: dict[tuple[str, bool], str] = field(default_factory=dict)
+
+    def keys(self) -> Keys:
+        """Everything that the template is given; whatever is text in it is HTML already."""
+        document = self.document
+        sections = [self._section(section) for section in document.sections]
+        page: Keys = {
+            "words": {key: escape(text) for key, text in self.words.items()},
+            "title": self.prose(document.title),
+            "plain_title": escape(_plain(document.title)),
+            "language": "en",
+            "generator": escape(GENERATOR),
+            "name": escape(document.name),
+            "fingerprint": escape(document.fingerprint),
+            "notation": escape(document.notation.name),
+            "sections": [section for section in sections if section["blocks"]],
+            "twins": bool(self.twins),
+            "checked": len(document.certificate.findings),
+            "failed": len(document.failed),
+            "findings": [self._finding(finding) for finding in document.certificate.findings],
+            "picture": self.picture,
+            "code": highlighted(self.code, self.quantities) if self.code else "",
+        }
+        page["symbols"] = [(escape(key), self.formula(symbol_of(key), False)) for key in self.quantities]
+        return page | self._styles_and_scripts("".join(self.set_already.values()))
+
+    def _styles_and_scripts(self, formulas: str) -> Keys:
+        """The page's own style and scripts, those of KaTeX, and what the page is allowed to load: no more."""
+        early, late = fill("page-early.js", {}), fill("page.js", {})
+        scripts = [early, late] if katex.can_set() else [early, katex.script(), late]
+        own = "" if self.shared_style else katex.stylesheet(formulas if katex.can_set() else None)
+        return {
+            "style": fill("page.css", {}),
+            "katex_style": own,
+            "shared_style": escape(self.shared_style),
+            "early_script": early,
+            "scripts": scripts[1:],
+            "policy": _policy(scripts, bool(self.shared_style)),
+            "licence": "" if self.shared_style else katex.licence().replace("--", "- -"),
+        }
+
+    # --- what rows are looked up in --------------------------------------------------------------
+
+    @cached_property
+    def words(self) -> Mapping[str, str]:
+        """The words of the page itself."""
+        return load_words().page
+
+    @cached_property
+    def lines(self) -> dict[str, str]:
+        """The lines of code by label."""
+        return lines_by_label(self.code) if self.code else {}
+
+    @cached_property
+    def found(self) -> dict[Equality, Finding]:
+        """What the check of each equality found."""
+        return {finding.equality: finding for finding in self.document.certificate.findings}
+
+    @cached_property
+    def code_found(self) -> dict[str, Finding]:
+        """What the check of each line of code found, by label."""
+        return {
+            label.removeprefix("code: "): finding
+            for finding in self.document.certificate.findings
+            if (label := finding.label).startswith("code: ")
+        }
+
+    @cached_property
+    def twins(self) -> dict[str, Chain]:
+        """The chain in matrix form that goes with a chain in another form, by the label of the latter."""
+        chains = {chain.label: chain for chain in _chains(self.document.sections)}
+        return {label: chains[label + MATRIX] for label in chains if label and label + MATRIX in chains}
+
+    @cached_property
+    def quantities(self) -> tuple[str, ...]:
+        """The keys of all quantities of which a symbol is printed, in the order in which they turn up."""
+        formulas = (tex for chain in _chains(self.document.sections) for tex in _formulas(chain))
+        marks = (marked(tex, self.document.notation) for tex in formulas)
+        return tuple(
+            dict.fromkeys(key for tex in marks for key in re.findall(r"\\htmlData\{sbp=([^}]*)\}", tex))
+        )
+
+    # --- words and formulas ----------------------------------------------------------------------
+
+    def prose(self, text: str) -> str:
+        """Words with formulas as HTML."""
+        each = (self.formula(part, False) if is_formula else escape(part) for part, is_formula in parts(text))
+        return "".join(each)
+
+    def formula(self, tex: str, display: bool = True) -> str:
+        """A formula as HTML; its LaTeX where it can't be set here, for the page's script to set."""
+        if (tex, display) not in self.set_already:
+            self.set_already[tex, display] = self._set(tex, display)
+        return self.set_already[tex, display]
+
+    def _set(self, tex: str, display: bool) -> str:
+        notation, style = self.document.notation, r"\displaystyle " if display else ""
+        source = expanded(tex, notation)
+        full = style + expanded(marked(tex, notation), notation)
+        html = katex.set_formula(full)
+        if html is None:
+            return f'<code class="tex" data-tex="{escape(full)}">{escape(source)}</code>'
+        return katex.with_source(html, source)
+
+    # --- sections --------------------------------------------------------------------------------
+
+    def _section(self, section: Section) -> Keys:
+        blocks = [keys for block in section.blocks if (keys := self._block(block))]
+        labels = [chain.label for chain in _chains([section])]
+        in_matrix_form = bool(labels) and all(_is_matrix(label) for label in labels) and bool(self.twins)
+        return {"heading": self.prose(section.heading), "blocks": blocks, "matrix": in_matrix_form}
+
+    def _block(self, block: Block) -> Keys | None:
+        """A block; ``None`` for a display all of whose rows stand elsewhere, beside those in index form."""
+        if isinstance(block, Paragraph):
+            return {"kind": "text", "text": self.prose(block.text)}
+        if isinstance(block, Table):
+            rows = [[*map(self.prose, row)] for row in block.rows]
+            return {"kind": "table", "header": [*map(self.prose, block.header)], "rows": rows}
+        moved = {id(twin) for twin in self.twins.values()}
+        rows_kept = [row for chain in block.chains if id(chain) not in moved for row in self._chain(chain)]
+        return {"kind": "display", "rows": rows_kept} if rows_kept else None
+
+    def _chain(self, chain: Chain) -> Iterator[Keys]:
+        """The rows of a chain, and after them those of its twin in matrix form."""
+        twin = self.twins.get(chain.label)
+        form = "index" if twin is not None else ""
+        yield from self._rows(chain, form)
+        if twin is not None:
+            yield from self._rows(twin, "matrix")
+
+    def _rows(self, chain: Chain, form: str) -> Iterator[Keys]:
+        label = chain.label or f"chain-{self._number(chain)}"
+        for place, row in enumerate(chain.rows, 1):
+            last = place == len(chain.rows)
+            keys = self._row(row, chain.left if place == 1 else "")
+            own = (
+                self._beside(chain.label)
+                if last and chain.label
+                else {"label": "", "code": "", "code_check": None}
+            )
+            yield keys | own | {"id": escape(label if last else f"{label}-step-{place}"), "form": form}
+
+    def _number(self, chain: Chain) -> int:
+        return next(n for n, each in enumerate(_chains(self.document.sections), 1) if each is chain)
+
+    def _row(self, row: Row, left: str) -> Keys:
+        return {
+            "left": self.formula(left) if left else "",
+            "sign": "=" if row.sign == "=" else self.formula(row.sign, False),
+            "right": [self.formula(line) for line in row.lines],
+            "reason": self.prose(row.reason),
+            "boxed": row.boxed,
+            "check": self._check(self.found.get(row.equality) if row.equality is not None else None),
+        }
+
+    def _beside(self, label: str) -> Keys:
+        """What stands beside a labelled row: the label, and the line of code, with its own check."""
+        base = label.removesuffix(MATRIX)
+        line = "" if label != base and base in self.twins else self.lines.get(base, "")
+        finding = self.code_found.get(base)
+        return {
+            "label": escape(label),
+            "code": highlighted(line, self.quantities) if line else "",
+            "code_check": self._check(finding) if line and finding is not None else None,
+        }
+
+    # --- checks ----------------------------------------------------------------------------------
+
+    def _check(self, finding: Finding | None) -> Keys:
+        """How a row was checked: a word for the class, a text for people."""
+        if finding is None:
+            return {"state": "none", "text": escape(self.words["unchecked"])}
+        state = "holds" if finding.holds else "fails"
+        return {"state": state, "text": escape(f"{self.words[state]}: {_how(finding, self.words)}")}
+
+    def _finding(self, finding: Finding) -> Keys:
+        return {
+            "label": escape(finding.label),
+            "how": escape(_how(finding, self.words)),
+            "check": self._check(finding),
+        }
+
+
+def _how(finding: Finding, words: Mapping[str, str]) -> str:
+    """The method and the residual, or why there is none, as words."""
+    if finding.residual is None:
+        return finding.reason or finding.method
+    text = words["how"].format(method=finding.method, residual=finding.residual, entries=finding.entries)
+    return text + (words["same_as"].format(label=finding.same_as) if finding.same_as else "")
+
+
+def _is_matrix(label: str) -> bool:
+    return re.search(rf"{MATRIX}$|-transpose$|-outer$", label) is not None
+
+
+def _plain(prose: str) -> str:
+    """Prose without its mathematics, for a window's title."""
+    return "".join(text for text, _ in parts(prose))
+
+
+def _chains(sections: Sequence[Section]) -> Iterator[Chain]:
+    for section in sections:
+        for block in section.blocks:
+            if isinstance(block, Display):
+                yield from block.chains
+
+
+def _formulas(chain: Chain) -> Iterator[str]:
+    yield chain.left
+    for row in chain.rows:
+        yield from row.lines
+
+
+def _policy(scripts: Sequence[str], shares_style: bool) -> str:
+    """What the browser lets the page do: run these scripts, show its own styles and fonts, and no request."""
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    styles = "'unsafe-inline'" + (" 'self' file:" if shares_style else "")
+    allowed = {"default-src": "'none'", "script-src": hashes, "style-src": styles, "font-src": "data:"}
+    return "; ".join(
+        f"{kind} {what}" for kind, what in {**allowed, "base-uri": "'none'", "form-action": "'none'"}.items()
+    )
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

@@ -1,0 +1,187 @@
+"""The web page: what it says, and that nothing in a spec gets out of its place. The browser is next door."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import symbackprop as sb
+from symbackprop import katex
+from symbackprop.cli import cli
+from symbackprop.html import page
+
+ROOT = Path(__file__).parent.parent
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+
+
+class Page(HTMLParser):
+    """A page read tag by tag: its start tags, what was left open, the text outside scripts and styles."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open[-1] == tag, f"</{tag}> inside {self.open}"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not {"script", "style"} & set(self.open):
+            self.text.append(data)
+
+    def all(self, tag: str, **attributes: str) -> list[dict[str, str | None]]:
+        """The attributes of every tag of a kind, those that have these attributes."""
+        return [a for t, a in self.tags if t == tag and attributes.items() <= a.items()]
+
+    def classes(self, name: str) -> list[dict[str, str | None]]:
+        return [a for _, a in self.tags if name in (a.get("class") or "").split()]
+
+
+@cache
+def page_of(name: str) -> str:
+    return sb.derive(sb.load(ROOT / "examples" / f"{name}.toml")).to_html()
+
+
+def titled(title: str) -> str:
+    spec = {"name": "t", "title": title, "input": {"size": 1}, "layers": [{"size": 1, "activation": "tanh"}]}
+    return sb.derive(sb.from_mapping({**spec, "cost": {"kind": "squared_error"}})).to_html()
+
+
+def test_every_tag_is_closed_where_it_belongs_and_every_id_is_there_once() -> None:
+    read = Page(page_of("two-two-two"))
+    assert read.open == []
+    ids = [a["id"] for _, a in read.tags if "id" in a]
+    assert len(ids) == len(set(ids)) > 60
+    targets = {a["href"][1:] for a in read.all("a") if (a["href"] or "").startswith("#")}
+    assert targets <= set(ids)
+    assert read.all("html")[0]["lang"] == "en" and read.all("meta", charset="utf-8")
+
+
+def test_every_row_of_the_document_is_a_step_with_its_check() -> None:
+    derivation = sb.derive(sb.load(ROOT / "examples" / "two-two-two.toml"))
+    document = derivation.document()
+    displays = (
+        block for section in document.sections for block in section.blocks if hasattr(block, "chains")
+    )
+    rows = [row for display in displays for chain in display.chains for row in chain.rows]
+    read = Page(derivation.to_html())
+    assert len(read.classes("row")) == len(rows) > 50
+    assert len([a for a in read.classes("check") if "holds" in (a["class"] or "")]) >= len(rows)
+    assert all("largest difference" in (a["title"] or "") for a in read.classes("check"))
+    for reason in {row.reason for row in rows if "$" not in row.reason}:
+        assert html.escape(reason) in page_of("two-two-two")
+
+
+def test_a_row_in_matrix_form_stands_after_its_row_in_index_form() -> None:
+    rows = [a["id"] for a in Page(page_of("two-two-two")).classes("row")]
+    for label in ("z-1", "delta-1", "delta-2", "dW-1"):
+        assert rows[rows.index(label) + 1] == f"{label}-matrix"
+
+
+def test_a_line_of_code_stands_beside_the_equation_that_it_computes() -> None:
+    text = page_of("two-two-two")
+    row = text[text.index('id="delta-1"') : text.index('id="delta-1-matrix"')]
+    code = re.search(r'<code class="line-of-code">(.*?)</code>', row)
+    assert code is not None
+    plain = html.unescape(re.sub("<[^>]*>", "", code[1]))
+    assert plain == "delta1 = (delta2 @ W2) * a1 * (1.0 - a1)"
+    assert 'data-sbp="delta2"' in code[1] and 'data-sbp="W2"' in code[1]
+    module = sb.derive(sb.load(ROOT / "examples" / "two-two-two.toml")).code
+    whole = re.search(r"<pre[^>]*><code>(.*?)</code></pre>", text, re.S)
+    assert whole is not None and html.unescape(re.sub("<[^>]*>", "", whole[1])) == module
+
+
+def test_nothing_is_loaded_and_only_the_page_s_own_scripts_may_run() -> None:
+    text = page_of("two-two-two")
+    read = Page(text)
+    assert not read.all("link") and not read.all("img") and not read.all("iframe")
+    assert not [a for _, a in read.tags if "src" in a]
+    outside = {url for url in re.findall(r"https?://[^\s\"'<)]+", text) if "w3.org" not in url}
+    assert not outside
+    (policy,) = read.all("meta", **{"http-equiv": "Content-Security-Policy"})
+    assert (
+        "default-src 'none'" in policy["content"]
+        and "unsafe-inline" not in policy["content"].split("style-src")[0]
+    )
+
+
+def test_formulas_are_set_with_mathml_and_their_latex_source() -> None:
+    if not katex.can_set():
+        pytest.skip("quickjs-ng is not installed")
+    text = page_of("two-two-two")
+    assert "katex-error" not in text and 'class="tex"' not in text
+    assert len(re.findall("<math", text)) > 100
+    sources = re.findall(r"<annotation[^>]*>(.*?)</annotation>", text)
+    assert "a^{1}_{j}" in sources and not [s for s in sources if r"\sbp" in s or r"\html" in s]
+
+
+def test_without_the_engine_the_page_holds_the_source_and_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(katex, "_engine", lambda: None)
+    text = sb.derive(sb.load("1-1")).to_html()
+    read = Page(text)
+    codes = read.all("code", **{"class": "tex"})
+    assert len(codes) > 20 and all(r"\sbp" not in (a["data-tex"] or "") for a in codes)
+    assert "a^{1}_{j}" in "".join(read.text)
+    assert any("function sbpSet" in part for part in re.findall(r"<script>(.*?)</script>", text, re.S))
+
+
+def test_the_command_says_which_extra_gives_the_better_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    command = ["derive", "1-1", "--to", "html", "-o", str(tmp_path)]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 0 and result.stdout.splitlines()[-1].endswith(".html")
+    assert not katex.can_set() or result.stderr == ""
+    monkeypatch.setattr(katex, "_engine", lambda: None)
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 0 and result.stderr.count("symbackprop[html]") == 1
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "</title><script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        '"><svg onload=alert(1)>',
+        "$</code><script>alert(1)</script>$ and \\$",
+        "&lt;b&gt; & {{ 7*7 }} {% raw %} <!-- -->",
+    ],
+)
+def test_a_title_is_text_and_nothing_else(title: str) -> None:
+    text = titled(title)
+    read = Page(text)
+    assert read.open == []
+    assert [t for t, _ in read.tags if t in ("script", "img", "svg", "iframe")].count("script") == len(
+        Page(titled("plain")).all("script")
+    )
+    assert not read.all("img") and not read.all("svg")
+    assert title in "".join(read.text)
+
+
+def test_a_failed_check_is_marked_in_its_row_and_at_the_top() -> None:
+    document = sb.derive(sb.load("1-1")).document()
+    findings = document.certificate.findings
+    wrong = tuple(replace(f, holds=False) if f.label == "z-1" else f for f in findings)
+    shown = Page(page(replace(document, certificate=replace(document.certificate, findings=wrong))))
+    assert [a for a in shown.classes("wrong") if a["id"] == "z-1"]
+    assert "not confirmed by its check" in "".join(shown.text)
+    assert f"1 of {len(findings)} equalities" in "".join(shown.text)
