@@ -71,6 +71,7 @@ FORMS: dict[str, str] = {
     "matrix": "column vectors and matrices, with the step that shows where a transpose comes from",
     "components": "every entry written out, for tiny networks",
     "general": "any hidden layer l of L layers, from the layer after it",
+    "graph": "a letter for every single operation, a numbered step for each derivative, for tiny networks",
 }
 """The forms that a derivation can be printed in."""
 

@@ -7,7 +7,7 @@ program of a batch, and one about any layer l in networks with a number of layer
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -39,9 +39,13 @@ FEWEST_LAYERS = 3
 
 @dataclass(frozen=True)
 class Checker:
-    """Checks equalities about one derivation."""
+    """Checks equalities about one derivation.
+
+    ``own`` has laboratories for kinds of equalities that one form alone makes.
+    """
 
     derivation: NetworkDerivation
+    own: Mapping[str, Laboratory] = field(default_factory=dict)
 
     def check(self, equality: Equality) -> Finding:
         """Check an equality in the program that it is about."""
@@ -77,6 +81,7 @@ class Checker:
         named = tuple(a.named for a in derived.adjoints if a.named is not None)
         lifted = (*(e.quantity for e in derived.batch.deltas), *(g.quantity for g in derived.batch.gradients))
         found = {
+            **self.own,
             "example": Laboratory(model.program, model.facts, named),
             "batch": Laboratory(derived.batch.forward, model.facts, lifted, few=(EXAMPLES,)),
             "components": Laboratory(model.program, model.facts, named, sizes=_counts(model)),

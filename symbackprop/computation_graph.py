@@ -131,11 +131,15 @@ class Graph:
         return {n.name: tuple(o.name for o in self.nodes if n.name in o.inputs) for n in self.nodes}
 
     @cached_property
+    def distances(self) -> Mapping[str, int]:
+        """For each node the longest way from it to the cost."""
+        return _distances(self.nodes)
+
+    @cached_property
     def backward(self) -> tuple[Node, ...]:
         """The nodes from the cost back: by their distance from it, leaves first."""
-        distance = _distances(self.nodes)
         order = {node.name: place for place, node in enumerate(self.nodes)}
-        key = {n.name: (distance[n.name], not n.is_leaf, order[n.name]) for n in self.nodes}
+        key = {n.name: (self.distances[n.name], not n.is_leaf, order[n.name]) for n in self.nodes}
         return tuple(sorted(self.nodes, key=lambda node: key[node.name]))
 
     @cached_property
@@ -217,6 +221,39 @@ def computation_graph(model: Model, names: Names | None = None) -> Graph:
                 _refuse_many(operations)
         roles = {q.name: q.role for q in model.program.quantities.values()}
         return operations.graph(model.cost.symbol, roles, _taken(model, names.notation))
+
+
+def line_graph() -> Graph:
+    """The graph of y = m x + c, whose nodes are called by what they are: mx and mx + c.
+
+    >>> graph = line_graph()
+    >>> for name, slope in graph.derivatives.items():
+    ...     print(graph[name].symbol, slope, sep=": ")
+    y: 1
+    c + m*x: 1
+    c: 1
+    m*x: 1
+    m: x
+    x: m
+    """
+    roles = {"m": Role.WEIGHT, "x": Role.INTERMEDIATE, "c": Role.BIAS, "y": Role.INTERMEDIATE}
+    given = {name: Quantity(name, name, role, None, ()) for name, role in roles.items()}
+    m, x, c, y = (quantity.symbol for quantity in given.values())
+    total = sp.Symbol("m x + c", real=True)
+    operations = Operations(Names.of(given.values()))
+    operations.define(total, m * x + c)
+    operations.define(y, total, last=True)
+    graph = operations.graph(y, roles, roles)
+    called = {n.own: _in_leaves(n, graph) for n in graph.inner if n is not graph.root}
+    own = {old: sp.Symbol(str(what), real=True) for old, what in called.items()}
+    nodes = (_renamed(node, {**own, y: y}) for node in graph.nodes)
+    symbols = {symbol.name: called[old] for old, symbol in own.items()}
+    return replace(graph, nodes=tuple(replace(n, symbol=symbols.get(n.name, n.symbol)) for n in nodes))
+
+
+def _in_leaves(node: Node, graph: Graph) -> sp.Expr:
+    """A node written out in inputs and parameters."""
+    return node.expr.xreplace({graph[name].own: _in_leaves(graph[name], graph) for name in node.inputs})
 
 
 def _refuse_sizes(model: Model) -> None:
@@ -478,4 +515,4 @@ def _letters_of(notation: Notation) -> frozenset[str]:
     return frozenset("".join(_WORDY.sub(" ", macro.definition) for macro in macros))
 
 
-__all__ = ["LEAF", "Graph", "Node", "Operations", "computation_graph", "letters"]
+__all__ = ["LEAF", "Graph", "Node", "Operations", "computation_graph", "letters", "line_graph"]

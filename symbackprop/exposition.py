@@ -26,6 +26,7 @@ from symbackprop.document import (
 from symbackprop.equations import Quantity
 from symbackprop.errors import FormRefused
 from symbackprop.forward import Model
+from symbackprop.graph_form import graph_laboratories, graph_sections
 from symbackprop.index_form import index_sections
 from symbackprop.matrix_form import matrix_section
 from symbackprop.notation import load_notation
@@ -56,7 +57,8 @@ def _lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...
     for form in forms:
         _refuse(form, model)
     names = Names.of(quantities(derivation), model.sizes, load_notation(notation))
-    writer, checker = Writer(derivation, names), Checker(derivation)
+    writer = Writer(derivation, names)
+    checker = Checker(derivation, graph_laboratories(writer.graph) if "graph" in forms else {})
     sections = tuple(section for form in forms for section in _form(form, writer))
     claimed = dict.fromkeys((*equalities(sections), *code_equalities(derivation)))
     findings = tuple(checker.check(equality) for equality in claimed)
@@ -80,6 +82,8 @@ def _form(form: str, writer: Writer) -> Iterator[Section]:
         yield matrix_section(writer)
     elif form == "components":
         yield component_section(writer)
+    elif form == "graph":
+        yield from graph_sections(writer, writer.graph)
     elif form == "general" and not writer.model.symbolic_depth:
         derivation = writer.derivation.any_depth
         names = Names.of(quantities(derivation), derivation.model.sizes, writer.names.notation)

@@ -31,6 +31,7 @@ from symbackprop.pieces import (
     Binding,
     Piece,
     Token,
+    at_least,
     atom,
     deeper,
     joined_product,
@@ -483,7 +484,8 @@ def _(node: sp.Function, printer: Printer) -> Piece:
 def _(node: Partial, printer: Printer) -> Piece:
     macro = r"\sbpexplicitpartial" if isinstance(node, ExplicitPartial) else r"\sbppartial"
     inner = printer.within(Style.FRACTION)
-    shown = f"{macro}{{{tex(inner.piece(node.of))}}}{{{tex(inner.piece(node.wrt))}}}"
+    above, below = (tex(at_least(inner.piece(part), Binding.POWER)) for part in (node.of, node.wrt))
+    shown = f"{macro}{{{above}}}{{{below}}}"
     return _derivative_sign(shown, printer)
 
 

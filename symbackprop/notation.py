@@ -258,6 +258,7 @@ def _signs(data: Mapping[str, Any]) -> list[Macro]:
         Macro("sbpnthderivative", 2, "#1^{(#2)}"),
         Macro("sbpexp", 1, "e^{#1}"),
         Macro("sbpheading", 1, r"\subsection*{#1}"),
+        Macro("sbpstep", 1, r"\text{#1.}\quad"),
         Macro("sbpreason", 1, r"\text{\footnotesize #1}"),
         Macro("sbpfailed", 0, r"\quad\text{\footnotesize [not confirmed by its check]}"),
         Macro("sbpif", 0, r"\text{if }"),

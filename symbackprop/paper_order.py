@@ -98,7 +98,14 @@ def _factor_place(base: sp.Expr, names: Names, around: frozenset[sp.Expr]) -> Ke
         return _difference_place(base, names, around)
     if role is not None:
         return (_FACTOR_RANKS.get(role, _OPEN), _position(base, names, down=True), 0)
-    return (_rank_by_type(base), _position(base, names, down=True), 0)
+    rank = _PARTIAL if _follows_another(base, around) else _rank_by_type(base)
+    return (rank, _position(base, names, down=True), 0)
+
+
+def _follows_another(base: sp.Expr, around: frozenset[sp.Expr]) -> bool:
+    """Whether a partial derivative goes on where another ends, as the second of the chain rule does."""
+    others = (other for other in around if isinstance(other, Partial))
+    return isinstance(base, Partial) and any(other.wrt == base.of for other in others)
 
 
 def _rank_by_type(base: sp.Expr) -> int:

@@ -187,12 +187,21 @@ def factor_out(expr: sp.Expr, context: Context) -> sp.Expr:
         if not isinstance(node, sp.Add):
             return node
         shared = _shared_powers([dict(powers(term)) for term in node.args])
-        if not shared:
+        number = _shared_number(node.args)
+        if not shared and number == 1:
             return node
         common = sp.Mul(*(base**exponent for base, exponent in shared.items()))
-        return common * sp.Add(*(divide(term, shared) for term in node.args))
+        rest = (divide(term, shared) if shared else term for term in node.args)
+        return number * common * sp.Add(*(term / number for term in rest))
 
     return everywhere(factor, expr)
+
+
+def _shared_number(terms: tuple[sp.Expr, ...]) -> sp.Expr:
+    """The number that every term has for a coefficient, whatever its sign; a long decimal stays inside."""
+    numbers = {abs(term.as_coeff_Mul()[0]) for term in terms}
+    number = numbers.pop()
+    return number if not numbers and number.is_Integer else sp.S.One
 
 
 def _out_of_branches(node: sp.Piecewise) -> sp.Expr:

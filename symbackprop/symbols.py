@@ -131,6 +131,8 @@ def entry(quantity: Quantity, indices: tuple[sp.Expr, ...], names: Names) -> str
 
 def _rank(quantity: Quantity) -> int:
     """How many indices an entry has for one example."""
+    if not quantity.dims:
+        return 0
     of_one = quantity.dims[1:] if quantity.dims and str(quantity.dims[0]) == "N" else quantity.dims
     return _RANKS.get(quantity.role, len(of_one))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from symbackprop.check import Equality
+from symbackprop.computation_graph import Graph, computation_graph
 from symbackprop.document import Chain, Row
 from symbackprop.equations import Derivation, Equation, Role
 from symbackprop.forward import Model
@@ -62,6 +63,15 @@ class Writer:
     def words(self) -> Words:
         """The words of the text."""
         return load_words()
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The computation graph, with letters that are free in this notation.
+
+        Raises:
+            FormRefused: for a network whose graph nobody would read.
+        """
+        return computation_graph(self.model, self.names)
 
     def lines(self, expr: sp.Expr, left: str, reason: str = "") -> tuple[str, ...]:
         """An expression as lines that fit between a left side and a reason."""
