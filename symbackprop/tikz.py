@@ -1,0 +1,96 @@
+r"""Drawings as TikZ: a ``tikzpicture`` whose styles and symbols are those of ``symbackprop.sty``.
+
+Labels stay macros and styles stay names, so that ``\renewcommand`` and ``\tikzset`` change a picture as
+they change a formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import singledispatch
+
+from symbackprop.drawing import Box, Circle, Dots, Drawing, Frame, Item, Label, Line, Point
+from symbackprop.prose import tex
+from symbackprop.render import fill
+from symbackprop.version import GENERATOR
+
+_ANCHORS = {"start": "base west", "middle": "base", "end": "base east"}
+
+
+def tikz_picture(drawing: Drawing) -> str:
+    """The picture, to be read in with LaTeX's input command after TikZ and ``symbackprop.sty``."""
+    keys = {
+        "generator": GENERATOR,
+        "name": drawing.name,
+        "title": drawing.title.encode("ascii", "replace").decode("ascii"),
+        "frame": _corners(drawing.frame),
+        "lines": [line for item in drawing.items for line in _drawn(item)],
+    }
+    return fill("picture.tex.jinja", keys)
+
+
+def standalone_tex(drawing: Drawing) -> str:
+    """A document of its own that holds nothing but the picture, for the ``standalone`` class."""
+    return fill("standalone.tex.jinja", {"picture": tikz_picture(drawing)})
+
+
+@singledispatch
+def _drawn(item: Item) -> Iterator[str]:
+    """The lines of TikZ for one item."""
+    raise TypeError(f"TikZ can't draw {type(item).__name__}")
+
+
+@_drawn.register
+def _(item: Circle) -> Iterator[str]:
+    yield rf"\path[{_style(item)}] {_at(item.centre)} circle[radius={_number(item.radius)}pt];"
+
+
+@_drawn.register
+def _(item: Box) -> Iterator[str]:
+    yield rf"\path[{_style(item)}] {_corners(item.frame)};"
+
+
+@_drawn.register
+def _(item: Line) -> Iterator[str]:
+    *others, last = item.pieces
+    for piece in others:
+        yield rf"\path[{_style(item)}] {_through(piece)};"
+    style = _style(item) + (", sbp arrow" if item.arrow else "")
+    yield rf"\path[{style}] {_through(last)};"
+
+
+@_drawn.register
+def _(item: Dots) -> Iterator[str]:
+    for place in item.places:
+        yield rf"\path[{_style(item)}] {_at(place)} circle[radius={_number(item.radius)}pt];"
+
+
+@_drawn.register
+def _(item: Label) -> Iterator[str]:
+    style = f"sbp text, {_style(item)} text, anchor={_ANCHORS[item.align]}"
+    yield rf"\node[{style}] at {_at(item.at)} {{{tex(item.text)}}};"
+
+
+def _style(item: Item) -> str:
+    return f"sbp {item.style}"
+
+
+def _through(points: tuple[Point, ...]) -> str:
+    return " -- ".join(map(_at, points))
+
+
+def _corners(frame: Frame) -> str:
+    return f"{_at(Point(frame.left, frame.top))} rectangle {_at(Point(frame.right, frame.bottom))}"
+
+
+def _at(point: Point) -> str:
+    return f"({_number(point.x)}, {_number(point.y)})"
+
+
+def _number(value: float) -> str:
+    """A length with two digits, and no zeros at its end.
+
+    >>> _number(1.50), _number(-0.001)
+    ('1.5', '0')
+    """
+    return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
