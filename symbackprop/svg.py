@@ -20,7 +20,7 @@ from symbackprop.render import fill
 PIXELS = 4 / 3
 """How many pixels of a screen a point is."""
 
-_HEAD_LENGTH, _HEAD_WIDTH = 5.0, 3.6
+_HEAD_LENGTH, _HEAD_WIDTH = 4.5, 3.2
 _CLASSES = {
     Font.ROMAN: "",
     Font.ITALIC: "sbp-i",
@@ -75,13 +75,12 @@ def _(item: Box) -> str:
 @_drawn.register
 def _(item: Line) -> str:
     *others, last = item.pieces
-    path = [_path(piece) for piece in others]
-    if item.arrow:
-        last = (*last[:-1], towards(last[-1], last[-2], _HEAD_LENGTH - 0.5))
-        path += [_path(last), _head(item.points[-2], item.points[-1])]
-    else:
-        path.append(_path(last))
-    return f'<path{_named(item)} d="{" ".join(path)}"/>'
+    if not item.arrow:
+        return f'<path{_named(item)} d="{" ".join(map(_path, item.pieces))}"/>'
+    last = (*last[:-1], towards(last[-1], last[-2], _HEAD_LENGTH - 0.5))
+    way = f'<path d="{" ".join(map(_path, (*others, last)))}"/>'
+    head = f'<path class="sbp-head" d="{_head(item.points[-2], item.points[-1])}"/>'
+    return f"<g{_named(item)}>{way}{head}</g>"
 
 
 @_drawn.register

@@ -16,6 +16,7 @@ class Words:
     headings: dict[str, str]
     texts: dict[str, str]
     page: dict[str, str]
+    pictures: dict[str, str]
 
     def reason(self, key: str, **filled: str) -> str:
         """Why a step holds, for the margin."""
@@ -24,6 +25,10 @@ class Words:
     def text(self, key: str, **filled: str) -> str:
         """A sentence with its gaps filled in."""
         return self.texts[key].format(**filled)
+
+    def picture(self, key: str, **filled: str) -> str:
+        """A word in a picture, or a sentence about it."""
+        return self.pictures[key].format(**filled)
 
 
 @cache
@@ -34,4 +39,5 @@ def load_words(language: str = "en") -> Words:
     'chain rule'
     """
     data = tomllib.loads(files("symbackprop").joinpath("words", f"{language}.toml").read_text("utf-8"))
-    return Words(data["reason"], data["heading"], data["text"], data["page"])
+    texts = (data[key] for key in ("reason", "heading", "text", "page", "picture"))
+    return Words(*texts)
