@@ -82,9 +82,7 @@ def frame_around(centre: Point, width: float, height: float) -> Frame:
     >>> frame_around(Point(0, 0), 4, 2)
     Frame(left=-2.0, top=-1.0, right=2.0, bottom=1.0)
     """
-    return Frame(
-        centre.x - width / 2, centre.y - height / 2, centre.x + width / 2, centre.y + height / 2
-    )
+    return Frame(centre.x - width / 2, centre.y - height / 2, centre.x + width / 2, centre.y + height / 2)
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 from symbackprop.document import Document
-from symbackprop.errors import MissingProgram, SymbackpropError
+from symbackprop.latex_compiler import HOW_TO_GET_TEX, compiled
 from symbackprop.pipeline import NetworkDerivation
 from symbackprop.prose import tex
 from symbackprop.render import fill
-
-HOW_TO_GET_TEX = (
-    "pdflatex is not installed, so there is no PDF; everything else is written. On Debian and Ubuntu: "
-    "apt-get install -y --no-install-recommends texlive-latex-extra lmodern"
-)
 
 
 def derivation_files(derivation: NetworkDerivation, document: Document) -> dict[str, str]:
@@ -60,25 +52,16 @@ def pdf_file(document: Document, folder: Path) -> Path:
     Raises:
         MissingProgram: if there is no pdflatex.
     """
-    if shutil.which("pdflatex") is None:
-        raise MissingProgram(HOW_TO_GET_TEX)
-    with tempfile.TemporaryDirectory() as temporary:
-        place = Path(temporary)
-        (place / "symbackprop.sty").write_text(document.style(), "ascii")
-        (place / "fragment.tex").write_text(document.to_latex(), "ascii")
-        (place / "article.tex").write_text(fill("article.tex.jinja", {"title": tex(document.title)}), "ascii")
-        for _ in range(2):
-            _pdflatex(place)
-        target = folder / f"{document.name}.pdf"
-        shutil.copyfile(place / "article.pdf", target.with_suffix(".pdf.part"))
-        target.with_suffix(".pdf.part").replace(target)
+    sources = {
+        "symbackprop.sty": document.style(),
+        "fragment.tex": document.to_latex(),
+        "article.tex": fill("article.tex.jinja", {"title": tex(document.title)}),
+    }
+    pdf = compiled(sources, "article.tex")
+    target = folder / f"{document.name}.pdf"
+    target.with_suffix(".pdf.part").write_bytes(pdf)
+    target.with_suffix(".pdf.part").replace(target)
     return target
 
 
-def _pdflatex(folder: Path) -> None:
-    command = ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "article.tex"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        tail = done.stdout.decode("latin-1", "replace").splitlines()
-        first = next((line for line in tail if line.startswith("!")), "no reason given")
-        raise SymbackpropError(f"pdflatex stopped: {first}")
+__all__ = ["HOW_TO_GET_TEX", "derivation_files", "module_file", "pdf_file"]

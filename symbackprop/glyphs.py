@@ -25,21 +25,21 @@ _ROMAN_CAPITAL = (
     *(750, 778, 681, 778, 736, 556, 722, 750, 750, 1028, 750, 750, 611),
 )
 
+_TABLE = (
+    "alpha α beta β gamma γ delta δ epsilon ϵ varepsilon ε zeta ζ eta η theta θ vartheta ϑ iota ι kappa κ "
+    "lambda λ mu μ nu ν xi ξ pi π rho ρ sigma σ tau τ upsilon υ phi ϕ varphi φ chi χ psi ψ omega ω "
+    "Gamma Γ Delta Δ Theta Θ Lambda Λ Xi Ξ Pi Π Sigma Σ Upsilon Υ Phi Φ Psi Ψ Omega Ω "
+    "partial ∂ nabla ∇ ell ℓ infty ∞ top ⊤ prime ′ sum ∑ prod ∏ dots … ldots … cdots ⋯ "
+    "lbrack [ rbrack ] lvert | rvert | vert | lbrace { rbrace } { { } } % % & & # # _ _ $ $ "
+    "cdot · odot ⊙ circ ∘ times × ast ∗ star ⋆ otimes ⊗ pm ± land ∧ leq ≤ le ≤ geq ≥ ge ≥ neq ≠ ne ≠ "
+    "approx ≈ leftarrow ← to → rightarrow →"
+)
+_COMMANDS = _TABLE.split()
+
 SYMBOLS: Mapping[str, str] = {
-    **{r"\alpha": "α", r"\beta": "β", r"\gamma": "γ", r"\delta": "δ", r"\epsilon": "ϵ", r"\varepsilon": "ε"},
-    **{r"\zeta": "ζ", r"\eta": "η", r"\theta": "θ", r"\vartheta": "ϑ", r"\iota": "ι", r"\kappa": "κ"},
-    **{r"\lambda": "λ", r"\mu": "μ", r"\nu": "ν", r"\xi": "ξ", r"\pi": "π", r"\rho": "ρ", r"\sigma": "σ"},
-    **{r"\tau": "τ", r"\upsilon": "υ", r"\phi": "ϕ", r"\varphi": "φ", r"\chi": "χ", r"\psi": "ψ"},
-    **{r"\omega": "ω", r"\Gamma": "Γ", r"\Delta": "Δ", r"\Theta": "Θ", r"\Lambda": "Λ", r"\Xi": "Ξ"},
-    **{r"\Pi": "Π", r"\Sigma": "Σ", r"\Upsilon": "Υ", r"\Phi": "Φ", r"\Psi": "Ψ", r"\Omega": "Ω"},
-    **{r"\partial": "∂", r"\nabla": "∇", r"\ell": "ℓ", r"\infty": "∞", r"\top": "⊤", r"\prime": "′"},
-    **{r"\sum": "∑", r"\prod": "∏", r"\dots": "…", r"\ldots": "…", r"\cdots": "⋯", r"\lbrack": "["},
-    **{r"\rbrack": "]", r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\{": "{", r"\}": "}", r"\%": "%"},
-    **{r"\lbrace": "{", r"\rbrace": "}", r"\&": "&", r"\#": "#", r"\_": "_", r"\$": "$"},
-    **{r"\cdot": "·", r"\odot": "⊙", r"\circ": "∘", r"\times": "×", r"\ast": "∗", r"\star": "⋆"},
-    **{r"\otimes": "⊗", r"\pm": "±", r"\land": "∧", r"\leq": "≤", r"\le": "≤", r"\geq": "≥", r"\ge": "≥"},
-    **{r"\neq": "≠", r"\ne": "≠", r"\approx": "≈", r"\leftarrow": "←", r"\to": "→", r"\rightarrow": "→"},
-    **{"-": "−", "*": "∗"},
+    **{f"\\{name}": char for name, char in zip(_COMMANDS[::2], _COMMANDS[1::2], strict=True)},
+    "-": "−",
+    "*": "∗",
 }
 r"""What is set for a command, and for signs that print as another character."""
 
@@ -54,33 +54,42 @@ ACCENTS: Mapping[str, str] = {
 }
 """The combining character that puts an accent on the letter before it."""
 
-OPERATORS = frozenset({"arctan", "cos", "cosh", "det", "exp", "ln", "log", "max", "min", "sin", "sinh", "tan"})
+OPERATORS = frozenset(
+    {"arctan", "cos", "cosh", "det", "exp", "ln", "log", "max", "min", "sin", "sinh", "tan"}
+)
 OPERATORS |= {"tanh"}
 """Functions whose command is their name."""
 
 BINARY, RELATIONS, OPENING, CLOSING = frozenset("+−·⊙∘×∗⋆⊗±∧"), frozenset("=<>≤≥≠≈←→"), "([{", ")]}"
 
-_GREEK = dict(
-    zip(
-        "αβγδϵεζηθϑικλμνξπρστυϕφχψω",
-        (640, 566, 518, 444, 406, 466, 438, 497, 469, 591, 354, 576, 583, 603, 494, 438, 570, 517, 571, 437, 540)
-        + (596, 654, 626, 651, 623),
-        strict=True,
-    )
+_GREEK_WIDTHS = (
+    *(640, 566, 518, 444, 406, 466, 438, 497, 469, 591, 354, 576, 583),
+    *(603, 494, 438, 570, 517, 571, 437, 540, 596, 654, 626, 651, 623),
 )
+_GREEK = dict(zip("αβγδϵεζηθϑικλμνξπρστυϕφχψω", _GREEK_WIDTHS, strict=True))
 _OTHERS = {
-    **dict.fromkeys("()", 389),
-    **dict.fromkeys("[].,:;|·!'", 278),
-    **dict.fromkeys("+−=<>≤≥≠≈×⊙⊗±∓", 778),
-    **{"′": 275, "∂": 531, "∑": 1056, "∏": 944, "√": 833, "/": 500, "…": 1172, "⋯": 1172, "ℓ": 417, " ": 333},
-    **{"Γ": 625, "Ξ": 667, "Λ": 694, "Θ": 778, "Υ": 778, "Ψ": 778, "∇": 833, "Δ": 833, "−": 778},
+    278: "[].,:;|·!'",
+    389: "()",
+    417: "ℓ",
+    500: "/{}∗∘⋆" + string.digits,
+    531: "∂",
+    625: "Γ",
+    667: "Ξ∧",
+    694: "Λ",
+    778: "+−=<>≤≥≠≈×⊙⊗±⊤&ΘΥΨ",
+    833: "∇Δ√",
+    944: "∏",
+    1000: "∞←→",
+    1056: "∑",
+    1172: "…⋯",
+    275: "′",
+    333: " ",
 }
 _WIDTHS = {
     **dict(zip(string.ascii_lowercase, _ROMAN_SMALL, strict=True)),
     **dict(zip(string.ascii_uppercase, _ROMAN_CAPITAL, strict=True)),
-    **dict.fromkeys(string.digits, 500),
+    **{char: width for width, chars in _OTHERS.items() for char in chars},
     **_GREEK,
-    **_OTHERS,
 }
 _ITALICS = {
     **dict(zip(string.ascii_lowercase, _ITALIC_SMALL, strict=True)),

@@ -38,8 +38,7 @@ _BAR_HEIGHT, _BAR_ROOM = 0.25, 0.14
 _KINDS = {"binary": BINARY, "relation": RELATIONS, "opening": OPENING, "closing": CLOSING, "comma": ","}
 _SPACES = {r"\,": 0.167, r"\:": 0.222, r"\;": 0.278, r"\ ": 0.333, "~": 0.333, r"\quad": 1.0, r"\!": -0.167}
 _IGNORED = frozenset(
-    (r"\left", r"\right", r"\bigl", r"\bigr", r"\Bigl", r"\Bigr", r"\biggl", r"\biggr", r"\big", r"\Big")
-    + (r"\displaystyle", r"\textstyle", r"\limits", r"\nolimits")
+    [r"\left", r"\right", r"\bigl", r"\bigr", r"\Bigl", r"\Bigr", r"\biggl", r"\biggr", r"\big", r"\Big"]
 )
 
 
@@ -294,8 +293,15 @@ def _spoken(node: _Node) -> str:
         case _Fraction(top, bottom):
             return "/".join(_spoken(_Group(_bracketed(side))) for side in (top, bottom))
         case _Scripts(nucleus, above, below):
-            shown = (f"{sign}{_spoken(_Group(s))}" for sign, s in (("^", above), ("_", below)) if s)
-            return (_spoken(nucleus) + "".join(shown)).replace("^′", "′")
+            primes, raised = _apart(above)
+            shown = (f"{sign}{_spoken(_Group(s))}" for sign, s in (("^", raised), ("_", below)) if s)
+            return _spoken(_Group((nucleus, *primes))) + "".join(shown)
+
+
+def _apart(above: tuple[_Node, ...]) -> tuple[tuple[_Node, ...], tuple[_Node, ...]]:
+    """Primes, whose character is raised already, and what is to be raised."""
+    primes = tuple(node for node in above if node == _PRIME)
+    return primes, tuple(node for node in above if node != _PRIME)
 
 
 def _bracketed(side: tuple[_Node, ...]) -> tuple[_Node, ...]:
@@ -381,16 +387,13 @@ class _Setter:
                 return x + self.placed[-1].width
 
     def scripts(self, node: _Scripts, x: float, y: float, level: int) -> float:
-        """The nucleus, what stands above it and what stands below it, both from the nucleus's end on.
-
-        The character of a prime is raised already.
-        """
+        """The nucleus, what stands above it and what stands below it, both from the nucleus's end on."""
         x = self.node(node.nucleus, x, y, level)
         em, lean = self.scale(level), _SLANT if _leans(node.nucleus) else 0.0
-        primes = tuple(script for script in node.above if script == _PRIME)
+        primes, raised = _apart(node.above)
         ends = [x, self.row(primes, x + lean * em, y, level)]
-        if others := node.above[len(primes) :]:
-            ends.append(self.row(others, max(ends[-1], x + lean * em), y - _RAISED * em, level + 1))
+        if raised:
+            ends.append(self.row(raised, max(ends[-1], x + lean * em), y - _RAISED * em, level + 1))
         if node.below:
             drop = _LOWERED_BELOW_RAISED if node.above else _LOWERED
             ends.append(self.row(node.below, x, y + drop * em, level + 1))

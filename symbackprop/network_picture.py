@@ -33,7 +33,7 @@ from symbackprop.drawing import (
 from symbackprop.equations import Quantity, Role
 from symbackprop.forward import Model, quantity
 from symbackprop.functions import ScalarFunction
-from symbackprop.indices import index_symbol, size_symbol
+from symbackprop.indices import size_symbol
 from symbackprop.network import Layer
 from symbackprop.symbols import Names, entry, function_name, layer_argument
 from symbackprop.words import Words, load_words
@@ -215,8 +215,9 @@ class _Layout:
         """The width of the widest symbol in a unit."""
         shown = (layer for layer in self.layers() if layer is not None)
         return max(
-            label(Point(0, 0), self.entry(self.of(letter, layer), index)[0], "symbol", self.names.notation)
-            .set.width
+            label(
+                Point(0, 0), self.entry(self.of(letter, layer), index)[0], "symbol", self.names.notation
+            ).set.width
             for layer in shown
             for letter in letters
             if not (letter == "z" and layer == 0)
@@ -366,7 +367,7 @@ class _Layout:
             own = by_key[key]
             taken = [*self.taken, *(other.frame.padded(2.2, 0.8) for other in found)]
             others = [line for line in lines if line is not own]
-            parts = _parts(pairs)
+            parts = _parts(pairs if strict else pairs[:1])
             places = [centred(_at(own, part), text, "weight", self.names.notation, key) for part in parts]
             free = [place for place in places if not any(place.frame.overlaps(frame) for frame in taken)]
             counted = sorted(free, key=lambda place: _crossings(place, others))
@@ -515,7 +516,7 @@ def _at(line: Line, part: float) -> Point:
 
 def _crossings(place: Label, lines: Sequence[Line]) -> int:
     frame = place.frame.padded(1.0, 0.0)
-    return sum(crosses(*line.points, frame) for line in lines)
+    return sum(crosses(line.points[0], line.points[-1], frame) for line in lines)
 
 
 def _in_order(items: Sequence[Item]) -> list[Item]:

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable
 from functools import singledispatch
+from itertools import pairwise
 from xml.sax.saxutils import escape, quoteattr
 
 from symbackprop.drawing import TEXT_SIZES, Box, Circle, Dots, Drawing, Item, Label, Line, Point, towards
@@ -146,7 +147,7 @@ def key_parts(key: str) -> tuple[str, str]:
 def _path(points: Iterable[Point]) -> str:
     """A path of straight lines, each apart, so that filling it fills nothing."""
     places = [f"{_number(point.x)} {_number(point.y)}" for point in points]
-    return " ".join(f"M{start} L{end}" for start, end in zip(places, places[1:], strict=False))
+    return " ".join(f"M{start} L{end}" for start, end in pairwise(places))
 
 
 def _head(before: Point, tip: Point) -> str:

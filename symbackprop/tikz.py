@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import singledispatch
 
 from symbackprop.drawing import Box, Circle, Dots, Drawing, Frame, Item, Label, Line, Point
+from symbackprop.names import one_line
 from symbackprop.prose import tex
 from symbackprop.render import fill
 from symbackprop.version import GENERATOR
@@ -22,7 +23,7 @@ def tikz_picture(drawing: Drawing) -> str:
     keys = {
         "generator": GENERATOR,
         "name": drawing.name,
-        "title": drawing.title.encode("ascii", "replace").decode("ascii"),
+        "title": one_line(drawing.title).encode("ascii", "replace").decode("ascii"),
         "frame": _corners(drawing.frame),
         "lines": [line for item in drawing.items for line in _drawn(item)],
     }

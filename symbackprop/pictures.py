@@ -1,0 +1,89 @@
+"""The pictures of a derivation in a notation, as files: TikZ, SVG, and a document that holds one alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symbackprop.drawing import Drawing
+from symbackprop.latex_compiler import compiled
+from symbackprop.network_picture import network_drawing
+from symbackprop.notation import DEFAULT, Notation, load_notation
+from symbackprop.pipeline import NetworkDerivation
+from symbackprop.render import fill
+from symbackprop.svg import svg_picture
+from symbackprop.symbols import Names
+from symbackprop.tikz import standalone_tex, tikz_picture
+from symbackprop.version import __version__
+from symbackprop.words import Words, load_words
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawing with the notation that its labels are in; a notebook shows it by itself."""
+
+    drawing: Drawing
+    notation: Notation
+
+    def to_svg(self) -> str:
+        """An SVG file that needs nothing else."""
+        return svg_picture(self.drawing)
+
+    def to_tikz(self) -> str:
+        """A ``tikzpicture`` to be read in after TikZ and ``symbackprop.sty``."""
+        return tikz_picture(self.drawing)
+
+    def to_standalone(self) -> str:
+        """A LaTeX document that holds nothing but the picture; it reads ``symbackprop.sty``."""
+        return standalone_tex(self.drawing)
+
+    def to_pdf(self) -> bytes:
+        """The picture on a page of its size.
+
+        Raises:
+            MissingProgram: if there is no pdflatex.
+        """
+        style = fill("symbackprop.sty.jinja", {"version": __version__, "notation": self.notation})
+        return compiled({"symbackprop.sty": style, "picture.tex": self.to_standalone()}, "picture.tex", 1)
+
+    def _repr_svg_(self) -> str:
+        return self.to_svg()
+
+
+def pictures_of(
+    derivation: NetworkDerivation, notation: str = DEFAULT, words: Words | None = None
+) -> dict[str, Picture]:
+    """The pictures that a derivation has, by what they show: ``network``.
+
+    Raises:
+        NoRule: for a notation with a sign that a picture's label can't hold.
+
+    >>> from symbackprop.pipeline import derive
+    >>> from symbackprop.spec import from_widths
+    >>> pictures = pictures_of(derive(from_widths("2-1")))
+    >>> pictures["network"].drawing.title
+    'The network 2-1'
+    """
+    model, words = derivation.model, words or load_words()
+    quantities = (*model.program.quantities.values(), *model.total.quantities.values())
+    names = Names.of(quantities, model.sizes, load_notation(notation))
+    return {"network": Picture(network_drawing(model, names, words), names.notation)}
+
+
+def picture_files(
+    derivation: NetworkDerivation, notation: str = DEFAULT, words: Words | None = None
+) -> dict[str, str]:
+    """Each picture as SVG and as TikZ, by the name of its file.
+
+    >>> from symbackprop.pipeline import derive
+    >>> from symbackprop.spec import from_widths
+    >>> sorted(picture_files(derive(from_widths("2-1"))))
+    ['2-1-network.svg', '2-1-network.tex']
+    """
+    found = pictures_of(derivation, notation, words).values()
+    svg = {f"{picture.drawing.name}.svg": picture.to_svg() for picture in found}
+    return svg | {f"{picture.drawing.name}.tex": picture.to_tikz() for picture in found}
+
+
+def network_svg(derivation: NetworkDerivation, notation: str = DEFAULT) -> str:
+    """The picture of a derivation's network as SVG, ready for a notebook."""
+    return pictures_of(derivation, notation)["network"].to_svg()

@@ -1,0 +1,375 @@
+"""Pictures: laws of the layout for every example and notation, well-formed SVG, TikZ that compiles."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+from functools import cache
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import pytest
+
+import symbackprop as sb
+from symbackprop.drawing import TEXT_SIZES, Box, Circle, Drawing, Frame, Line, Point, crosses
+from symbackprop.latex_compiler import compiled
+from symbackprop.notation import load_notation, notations
+from symbackprop.pictures import Picture, network_svg, picture_files, pictures_of
+from symbackprop.render import fill, template_folder
+from symbackprop.svg import key_parts, svg_picture
+from symbackprop.version import __version__
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.toml"))
+TINY = ("2-2-2", "1-1", "1-1-2-1", "2-3-1", "3-3-2", "1-5-1")
+WIDTHS = (*TINY, "4-4-4", "5-2-5", "6-1-300", "3-5-4-3-2", "2-2-2-2-2-2-2", "784-128-64-10", "9-9")
+EVERYDAY = ("two-two-two", "any-depth", "regularised")
+
+
+def specs() -> list[object]:
+    """Every example, and more widths; most of them are slow in all notations."""
+    return [name if name in EVERYDAY else pytest.param(name, marks=pytest.mark.slow) for name in EXAMPLES]
+
+
+@cache
+def network(name: str, **options: str) -> sb.Network:
+    return sb.load(ROOT / "examples" / f"{name}.toml") if name in EXAMPLES else sb.load(name)
+
+
+@cache
+def picture(name: str, notation: str = "nielsen", which: str = "network") -> Picture:
+    return pictures_of(sb.derive(network(name)), notation)[which]
+
+
+def drawing(name: str, notation: str = "nielsen") -> Drawing:
+    return picture(name, notation).drawing
+
+
+def lines(of: Drawing, *styles: str) -> list[Line]:
+    return [item for item in of.items if isinstance(item, Line) and (not styles or item.style in styles)]
+
+
+def shrunk(frame: Frame) -> Frame:
+    return frame.padded(-min(0.7, frame.width / 4), -min(0.7, frame.height / 4))
+
+
+# --- laws of every layout ---------------------------------------------------------------------------
+
+
+def check_laws(of: Drawing) -> None:
+    labels = list(of.labels)
+    for one, two in combinations(labels, 2):
+        assert not shrunk(one.frame).overlaps(shrunk(two.frame)), (one.text, two.text)
+    shapes = [item for item in of.items if isinstance(item, Circle | Box)]
+    for one, two in combinations(shapes, 2):
+        assert not one.frame.overlaps(two.frame), (one, two)
+    for label in labels:
+        inside = [shape for shape in shapes if shape.frame.overlaps(shrunk(label.frame))]
+        assert all(shape.frame.holds(label.frame) for shape in inside), label.text
+    for line in lines(of):
+        for piece in line.pieces:
+            for start, end in pairwise(piece):
+                crossed = [label.text for label in labels if crosses(start, end, shrunk(label.frame))]
+                assert not crossed, (line.style, crossed)
+    assert all(of.frame.holds(item.frame) for item in of.items)
+    assert all(math.isfinite(number) for item in of.items for number in item.frame)
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_nothing_is_written_over_anything(name):
+    check_laws(drawing(name))
+
+
+@pytest.mark.parametrize("notation", notations())
+@pytest.mark.parametrize("name", specs())
+def test_every_example_has_its_picture_in_every_notation(name, notation):
+    check_laws(drawing(name, notation))
+    check_svg(picture(name, notation).to_svg())
+
+
+@pytest.mark.parametrize("notation", notations())
+@pytest.mark.parametrize("name", TINY)
+def test_every_parameter_of_a_tiny_network_is_written_once(name, notation):
+    model = sb.forward_model(network(name))
+    wanted = []
+    for parameter in model.program.parameters:
+        sizes = [int(model.with_sizes(size)) for size in parameter.dims]
+        ranges = [[(i,) for i in range(1, n + 1)] for n in sizes]
+        indices = ranges[0] if len(ranges) == 1 else [(*i, *j) for i in ranges[0] for j in ranges[1]]
+        wanted += [f"{parameter.name}[{','.join(map(str, index))}]" for index in indices]
+    written = [label.key for label in drawing(name, notation).labels if label.style in ("weight", "bias")]
+    assert sorted(written) == sorted(wanted)
+
+
+@pytest.mark.parametrize("name", [*WIDTHS, "any-depth", "regularised"])
+def test_the_way_back_is_the_way_there_reversed(name):
+    """Every line between units that a derivative takes has one beside it that leads back, and no other."""
+    of = drawing(name)
+    inputs = [item.frame.padded(3) for item in of.of_style("input", "target", "bias")]
+    forward = [
+        line
+        for line in lines(of, "edge", "weight", "wire")
+        if not any(at(line, 0, frame) for frame in inputs)
+    ]
+    backward = lines(of, "backward")
+    if name != "any-depth":
+        assert len(forward) == len(backward) > 0
+    for back in backward:
+        near = [line for line in forward if apart(line.points, back.points[::-1]) < 5.0]
+        assert len(near) == 1, back
+        assert near[0].key == back.key
+
+
+def at(line: Line, place: int, frame: Frame) -> bool:
+    x, y = line.points[place]
+    return frame.left <= x <= frame.right and frame.top <= y <= frame.bottom
+
+
+def apart(one: tuple[Point, ...], two: tuple[Point, ...]) -> float:
+    return max(math.dist(first, second) for first, second in zip(one, two, strict=True))
+
+
+def test_a_line_is_led_around_what_is_written_on_it():
+    line = Line((Point(0, 0), Point(10, 0)), "edge", around=(Frame(2, -1, 4, 1), Frame(3, -1, 6, 1)))
+    assert line.pieces == ((Point(0, 0), Point(2, 0)), (Point(6, 0), Point(10, 0)))
+    bent = Line((Point(0, 0), Point(4, 0), Point(4, 4)), "edge", around=(Frame(1, 3, 2, 4),))
+    assert bent.pieces == (bent.points,)
+
+
+# --- what is shown ----------------------------------------------------------------------------------
+
+
+def keys(of: Drawing, style: str) -> list[str]:
+    return [label.key for label in of.labels if label.style == style and label.key]
+
+
+def test_a_wide_layer_shows_its_first_two_units_and_its_last():
+    of = drawing("784-128-64-10")
+    shown = {key for key in keys(of, "symbol") if key.startswith("a")}
+    assert shown == {f"a{l}[{j}]" for l, n in ((1, 128), (2, 64), (3, 10)) for j in (1, 2, n)}
+    assert [key for key in keys(of, "symbol") if key.startswith("x")] == ["x[1]", "x[2]", "x[784]"]
+
+
+def test_symbolic_sizes_show_their_symbols():
+    of = drawing("brilliant")
+    assert {"x[n_0]", "z1[n_1]", "a2[n_2]", "a3[1]"} <= set(keys(of, "symbol"))
+    assert {"W1[n_1,n_0]", "W3[1,n_2]"} <= set(keys(of, "weight"))
+
+
+def test_any_depth_shows_the_layers_around_l():
+    of = drawing("any-depth")
+    for key in ("z[l-1][1]", "a[l][n_l]", "z[l+1][2]", "a[L][n_L]", "x[1]"):
+        assert key in keys(of, "symbol"), key
+    headings = [label.text for label in of.labels if label.style == "heading"]
+    assert any(r"\sbplastlayer" in text for text in headings)
+
+
+def test_many_layers_show_the_first_and_the_last_ones():
+    shown = {key_parts(key)[0] for key in keys(drawing("2-2-2-2-2-2-2"), "symbol")}
+    assert shown == {"x", "z1", "a1", "z5", "a5", "z6", "a6", "y"} | ({"C_x"} & shown)
+
+
+def test_softmax_stands_between_pre_activations_and_activations():
+    of = drawing("regularised")
+    (box,) = (item for item in of.of_style("coupled") if isinstance(item, Box))
+    places = {label.key: label.at.x for label in of.labels}
+    assert places["z2[1]"] < box.frame.left < box.frame.right < places["a2[1]"]
+    assert any(label.text == r"$\sbpfnsoftmax$" for label in of.labels)
+
+
+def test_without_a_bias_there_is_none_in_the_picture():
+    assert not list(drawing("jagtap").of_style("bias"))
+
+
+def test_symbols_are_macros_so_that_the_notation_decides():
+    for label in drawing("two-two-two").labels:
+        for formula in re.findall(r"\$(.*?)\$", label.text):
+            assert re.fullmatch(r"(\\sbp[a-z]+(\{[^{}]*\})*|\d+)+", formula), label.text
+
+
+# --- SVG --------------------------------------------------------------------------------------------
+
+
+def check_svg(text: str) -> ET.Element:
+    root = ET.fromstring(text)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg" and root.get("role") == "img"
+    ids = [element.get("id") for element in root.iter() if element.get("id")]
+    assert len(ids) == len(set(ids))
+    assert set(root.get("aria-labelledby", "").split()) == set(ids)
+    shown = "".join(element.text or "" for element in root.iter() if element.tag.endswith(("text", "tspan")))
+    assert not set(shown) & set("\\$^_{}"), shown
+    assert "nan" not in text and "inf" not in text
+    assert not re.search(r"(href|src|url\(|@import)", text)
+    return root
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_svg_is_well_formed_and_needs_nothing_from_outside(name):
+    check_svg(picture(name).to_svg())
+
+
+def test_svg_says_which_entry_a_place_shows():
+    root = check_svg(network_svg(sb.derive(network("two-two-two"))))
+    shown = {(element.get("data-sbp"), element.get("data-sbp-entry")) for element in root.iter()}
+    assert {("W2", "2,1"), ("z1", "1"), ("a2", "2"), ("delta1", "2"), ("b2", "1"), ("C_x", None)} <= shown
+
+
+def test_free_text_of_a_spec_is_escaped_in_svg_and_tikz():
+    data = {
+        "name": "odd",
+        "title": r"<script>alert(1)</script> & \input{x} % ]]> ü",
+        "input": {"size": 1},
+        "layers": [{"size": 1, "activation": "tanh"}],
+        "cost": {"kind": "squared_error"},
+    }
+    shown = pictures_of(sb.derive(sb.from_mapping(data)))["network"]
+    root = check_svg(shown.to_svg())
+    assert "<script>" in (root[0].text or "")
+    assert shown.to_tikz().isascii()
+    assert all(line.startswith("%") for line in shown.to_tikz().splitlines() if r"\input" in line)
+
+
+def palette(block: str) -> dict[str, str]:
+    return dict(re.findall(r"--(\w+): (?:var\(--sbp-\w+, )?(#[0-9a-f]{6})", block))
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, two: str) -> float:
+    high, low = sorted((luminance(one), luminance(two)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_every_colour_stands_out_in_light_dark_and_print():
+    css = (template_folder() / "picture.css.jinja").read_text("utf-8")
+    blocks = [palette(block) for block in css.split("@media")[:3]]
+    assert all(block.keys() == {"ink", "paper", "faint", "fill", "second"} for block in blocks)
+    for block in blocks:
+        for ground in ("paper", "fill"):
+            assert contrast(block["ink"], block[ground]) >= 7
+            assert contrast(block["second"], block[ground]) >= 4.5
+            assert contrast(block["faint"], block[ground]) >= 3
+
+
+# --- TikZ -------------------------------------------------------------------------------------------
+
+
+def test_the_styles_of_the_package_are_those_that_drawings_use():
+    style = (template_folder() / "picture_styles.sty.jinja").read_text("utf-8")
+    css = svg_picture(drawing("two-two-two"))
+    for name, size in TEXT_SIZES.items():
+        (found,) = re.findall(rf"\{{sbp {name} text\}}\{{font=\\sbp@size\{{([\d.]+)\}}", style)
+        assert float(found) == size, name
+    used = {item.style for name in (*WIDTHS, *EVERYDAY) for item in drawing(name).items}
+    for name in used - TEXT_SIZES.keys():
+        assert f"{{sbp {name}}}" in style, name
+    for name in used:
+        assert re.search(rf"\.sbp-{name}\b", css), name
+
+
+@pytest.fixture
+def needs_tex() -> str:
+    """pdflatex; without it a test is skipped, and fails where a machine is meant to have it."""
+    found = shutil.which("pdflatex")
+    if found is None and os.environ.get("CI"):
+        pytest.fail("CI is set, and there is no pdflatex: apt-get install texlive-latex-extra lmodern")
+    if found is None:
+        pytest.skip("there is no pdflatex: apt-get install texlive-latex-extra lmodern")
+    return found
+
+
+def typeset(source: str, folder: Path, notation: str = "nielsen") -> str:
+    """The log of a document that compiles."""
+    style = fill("symbackprop.sty.jinja", {"version": __version__, "notation": load_notation(notation)})
+    (folder / "symbackprop.sty").write_text(style, "ascii")
+    (folder / "t.tex").write_text(source, "ascii")
+    command = ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notation", notations())
+def test_every_picture_compiles_and_fits_on_its_page(notation, tmp_path, needs_tex):
+    """All of them in one article: no error, no overfull box, none wider than the text."""
+    shown = [picture(name, notation).to_tikz() for name in (*EXAMPLES, *WIDTHS)]
+    body = "\n\\clearpage\n".join(f"\\noindent\n{text}" for text in shown)
+    source = "\n".join(
+        [
+            r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{lmodern}",
+            r"\usepackage{symbackprop}\usepackage{tikz}\begin{document}",
+            body,
+            r"\end{document}",
+        ]
+    )
+    log = typeset(source, tmp_path, notation)
+    assert "Overfull" not in log and "Underfull" not in log and "Warning: Font" not in log
+    assert f"({len(shown)} pages" in log.replace("\n", "")
+
+
+@pytest.mark.slow
+def test_a_picture_on_a_page_of_its_own(needs_tex):
+    shown = picture("two-two-two")
+    assert shown.to_pdf().startswith(b"%PDF")
+    style = fill("symbackprop.sty.jinja", {"version": __version__, "notation": shown.notation})
+    source = "\\pdfobjcompresslevel=0\n" + shown.to_standalone()
+    pdf = compiled({"symbackprop.sty": style, "t.tex": source}, "t.tex", passes=1)
+    (box,) = set(re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf))
+    wide, high = (float(number) * 72.27 / 72 for number in box)
+    assert (wide, high) == pytest.approx((shown.drawing.frame.width, shown.drawing.frame.height), abs=1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [("tikz", "symbackprop"), ("symbackprop", "tikz")])
+def test_a_lecturers_styles_and_macros_win(order, tmp_path, needs_tex):
+    packages = "".join(rf"\usepackage{{{name}}}" for name in order)
+    source = "\n".join(
+        [
+            r"\documentclass{article}",
+            packages,
+            r"\tikzset{sbp neuron/.style={draw, fill=yellow}}\renewcommand{\sbpactletter}{h}",
+            r"\begin{document}",
+            r"\pgfkeysgetvalue{/tikz/sbp neuron/.@cmd}{\found}\typeout{N:\meaning\found}",
+            r"\pgfkeysgetvalue{/tikz/sbp cost/.@cmd}{\found}\typeout{C:\meaning\found}",
+            picture("2-2-2").to_tikz(),
+            r"\end{document}",
+        ]
+    )
+    log = typeset(source, tmp_path).replace("\n", "")
+    assert re.search(r"N:.{0,9}macro:.{0,40}fill=yellow", log)
+    assert re.search(r"C:.{0,9}macro:.{0,40}fill=black!10", log)
+
+
+def test_a_fragment_of_formulas_still_needs_no_tikz(tmp_path, needs_tex):
+    source = r"\documentclass{article}\usepackage{symbackprop}\begin{document}$\sbpact{1}{j}$\end{document}"
+    assert "pgf" not in typeset(source, tmp_path)
+
+
+# --- files ------------------------------------------------------------------------------------------
+
+
+def test_picture_files_are_named_after_the_network():
+    files = picture_files(sb.derive(network("two-two-two")))
+    assert {"two-two-two-network.svg", "two-two-two-network.tex"} <= files.keys()
+    assert files == picture_files(sb.derive(network("two-two-two")))
+
+
+def test_without_pdflatex_a_pdf_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(sb.MissingProgram, match="apt-get install"):
+        picture("2-2-2").to_pdf()
+
+
+def test_an_error_of_latex_is_one_sentence(needs_tex):
+    broken = r"\documentclass{article}\begin{document}\nonsense\end{document}"
+    with pytest.raises(sb.SymbackpropError, match=r"pdflatex stopped: ! Undefined control sequence"):
+        compiled({"t.tex": broken}, "t.tex")
