@@ -213,9 +213,12 @@ class _Page:
         }
 
     def _beside(self, label: str) -> Keys:
-        """What stands beside a labelled row: the label, and the line of code, with its own check."""
+        """What stands beside a labelled row: the label, and the line of code, with its own check.
+
+        A row in matrix form has the line too, for when it stands in the place of the other.
+        """
         base = label.removesuffix(MATRIX)
-        line = "" if label != base and base in self.twins else self.lines.get(base, "")
+        line = self.lines.get(base, "")
         finding = self.code_found.get(base)
         return {
             "label": escape(label),

@@ -121,7 +121,7 @@
     back.disabled = at === 0;
     on.disabled = at === rows.length - 1;
     history.replaceState(null, "", `#at=${encodeURIComponent(rows[at].id)}`);
-    rows[at].scrollIntoView({ block: at === 0 ? "center" : "nearest" });
+    rows[at].scrollIntoView({ block: "nearest" });
     if (!quiet) announce(rows[at]);
   }
   function announce(row) {
