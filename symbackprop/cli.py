@@ -133,6 +133,13 @@ def cli() -> None:
     "--to", "formats", multiple=True, metavar="FORMAT", help=f"{', '.join(FORMATS)}; tex by default."
 )
 @click.option("--route", default="chain", metavar="ROUTE", help="chain (default) or composite.")
+@click.option(
+    "--katex",
+    default=None,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A style sheet that several web pages are to share: written to FILE, and linked to.",
+)
 @_wrt_option
 def derive(
     spec: str,
@@ -144,6 +151,7 @@ def derive(
     forms: tuple[str, ...],
     formats: tuple[str, ...],
     route: str,
+    katex: Path | None,
     wrt: tuple[str, ...],
 ) -> None:
     """Write the derivation, the gradient code and the certificate of SPEC into DIR/NAME/."""
@@ -160,7 +168,7 @@ def derive(
         shown = document if forms == document.forms else derivation.document(notation, forms)
         files = derivation_files(derivation, document)
         if "html" in formats:
-            files |= page_files(derivation, shown)
+            files |= page_files(derivation, shown, os.path.relpath(katex, target) if katex else "")
             _says_if_a_script_is_needed()
         for name, text in files.items():
             write(target / name, text)

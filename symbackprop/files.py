@@ -39,11 +39,16 @@ WITHOUT_ENGINE = (
 )
 
 
-def page_files(derivation: NetworkDerivation, document: Document) -> dict[str, str]:
-    """The web page, which is one file with everything in it: its name and its text."""
-    from symbackprop.html import page
+def page_files(derivation: NetworkDerivation, document: Document, shared: str = "") -> dict[str, str]:
+    """The web page: its name and its text. It is one file with everything in it.
 
-    return {f"{document.name}.html": page(document, derivation.code)}
+    With ``shared``, the path of a style sheet from the page, there are two: what pages share stands there.
+    """
+    from symbackprop.html import page, shared_style
+
+    name, address = f"{document.name}.html", Path(shared).as_posix() if shared else ""
+    made = {name: page(document, derivation.code, shared_style=address)}
+    return made | {shared: shared_style()} if shared else made
 
 
 def pdf_file(document: Document, folder: Path) -> Path:

@@ -22,10 +22,15 @@ import pytest
 from click.testing import CliRunner
 
 from symbackprop.cli import cli
+from symbackprop.gallery import entry, index_page
+from symbackprop.html import shared_style
+from symbackprop.render import write
 
 ROOT = Path(__file__).parent.parent
 GALLERY = ROOT / "output"
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "examples").glob("*.toml"))}
+SHARED = "katex/katex.css"
+"""The style sheet that the pages of the gallery share."""
 EVERYDAY = {"two-two-two", "jagtap", "any-depth"}
 """What the everyday run derives; the others are slow."""
 
@@ -47,10 +52,11 @@ def examples(*everyday: str) -> list[object]:
 def derived(name: str) -> dict[str, bytes]:
     """The files that ``derive`` writes for an example, once a test process."""
     with tempfile.TemporaryDirectory() as folder:
-        result = CliRunner().invoke(cli, ["derive", str(EXAMPLES[name]), "-o", folder])
+        shared = ["--to", "html", "--katex", str(Path(folder) / SHARED)]
+        result = CliRunner().invoke(cli, ["derive", str(EXAMPLES[name]), "-o", folder, *shared])
         assert result.exit_code == 0, result.output
         written = {path: Path(path).read_bytes() for path in result.stdout.splitlines()}
-    return {Path(path).name: text for path, text in written.items()}
+    return {Path(path).name: text for path, text in written.items() if Path(path).parent.name == name}
 
 
 def fragment(name: str) -> str:
@@ -74,8 +80,42 @@ def test_the_gallery_is_what_the_example_gives(name: str, update: bool) -> None:
     assert not changed, f"{changed}: if the change is meant, run pytest tests/test_gallery.py --update"
 
 
+def test_the_index_of_the_gallery_is_what_the_specs_say(update: bool) -> None:
+    made = {
+        "index.html": index_page(map(entry, EXAMPLES.values(), map(addresses, EXAMPLES))),
+        SHARED: shared_style(),
+    }
+    for file, text in made.items():
+        if update:
+            write(GALLERY / file, text)
+        assert (GALLERY / file).read_text("utf-8") == text, "run pytest tests/test_gallery.py --update"
+
+
+def addresses(name: str) -> list[str]:
+    """The files of an example, as seen from the index."""
+    module = f"{name.replace('-', '_')}_gradients.py"
+    files = (f"{name}.html", f"{name}.tex", "symbackprop.sty", module, f"{name}.certificate.json")
+    return [*(f"{name}/{file}" for file in files), f"../examples/{name}.toml"]
+
+
+def test_every_link_of_the_gallery_leads_to_a_file() -> None:
+    pages = [GALLERY / "index.html", *(GALLERY / name / f"{name}.html" for name in EXAMPLES)]
+    for page in pages:
+        links = re.findall(r'(?:href|src)="([^"#][^"]*)"', page.read_text("utf-8"))
+        assert links and [link for link in links if not (page.parent / link).is_file()] == []
+
+
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_a_page_of_the_gallery_is_read_without_a_script(name: str) -> None:
+    text = (GALLERY / name / f"{name}.html").read_text("utf-8")
+    assert 'class="tex"' not in text and text.count("<math") > 50
+    assert "@font-face" not in text and f'href="../{SHARED}"' in text
+    assert len(text) < 800_000
+
+
 def test_nothing_stands_in_the_gallery_that_no_example_gives(update: bool) -> None:
-    strays = [path for path in GALLERY.iterdir() if path.name not in EXAMPLES]
+    own = {"index.html", Path(SHARED).parent.name}
+    strays = [path for path in GALLERY.iterdir() if path.name not in EXAMPLES.keys() | own]
     if update:
         for path in strays:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -121,11 +161,12 @@ def test_the_code_in_the_gallery_agrees_with_central_differences(name: str) -> N
 def test_the_same_bytes_whatever_the_hash_seed(name: str, tmp_path: Path) -> None:
     digests = []
     for seed in ("1", "2"):
-        command = [sys.executable, "-m", "symbackprop", "derive", str(EXAMPLES[name]), "-o", tmp_path / seed]
+        command = [sys.executable, "-m", "symbackprop", "derive", str(EXAMPLES[name])]
+        command += ["--to", "html", "-o", tmp_path / seed]
         subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": seed}, check=True, capture_output=True)
         files = sorted((tmp_path / seed / name).iterdir())
         digests.append({file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files})
-    assert len(digests[0]) == 4 and digests[0] == digests[1]
+    assert len(digests[0]) == 5 and digests[0] == digests[1]
 
 
 # --- what a fragment is made of ----------------------------------------------------------------

@@ -185,6 +185,21 @@ def test_wide_formulas_can_be_reached_by_the_keyboard(chromium: Browser) -> None
     assert boxes and set(boxes) == {0}
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("file", ["index.html", "layers/layers.html", "brilliant/brilliant.html"])
+def test_the_gallery_opens_from_its_folder(file: str, width: int, chromium: Browser) -> None:
+    chromium.open((ROOT / "output" / file).as_uri(), width)
+    assert chromium.logs() == []
+    assert all(url.startswith(("file:", "data:", "about:")) for url in chromium.requests())
+    wide, room = chromium.run("return [document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= room == width
+    if file != "index.html":
+        used = "return getComputedStyle(document.querySelector('.katex .mathnormal')).fontFamily"
+        assert chromium.run(used) == "KaTeX_Math"
+        loaded = "return [...document.fonts].filter((f) => f.status === 'loaded').map((f) => f.family)"
+        assert {"KaTeX_Main", "KaTeX_Math"} <= set(chromium.run(loaded))
+
+
 # --- steps -------------------------------------------------------------------------------------
 
 

@@ -53,7 +53,9 @@ def test_everything_that_the_checkout_reads_is_in_the_wheel(wheel: Path) -> None
     templates = {
         f"symbackprop/templates/{path.name}" for path in (ROOT / "templates").iterdir() if path.is_file()
     }
-    assert modules | data | templates | {"symbackprop/py.typed"} <= names
+    vendored = {path.relative_to(ROOT).as_posix() for path in (ROOT / "symbackprop/vendor").rglob("*.*")}
+    assert modules | data | templates | vendored | {"symbackprop/py.typed"} <= names
+    assert "symbackprop/vendor/katex/LICENSE" in names and len(vendored) > 20
     assert {"symbackprop/notations/nielsen.toml", "symbackprop/words/en.toml"} <= data and len(templates) > 5
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"symbackprop"}
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
@@ -71,6 +73,8 @@ def test_it_derives_in_an_empty_folder_and_what_it_made_runs(python: Path, tmp_p
         (tmp_path / "output/two-two-two/two-two-two.certificate.json").read_text("utf-8")
     )
     assert certificate["holds"] is True
+    done(command, "derive", "2-3-1", "--to", "html", folder=tmp_path)
+    assert "sbpSet" in (tmp_path / "output/2-3-1/2-3-1.html").read_text("utf-8")
     done(python, "-m", "symbackprop", "export", "2-3-1", "-o", "code.py", folder=tmp_path)
     assert "largest relative difference" in done(python, "code.py", folder=tmp_path)
     assert "agree" in done(python, "-m", "symbackprop", "compare", "2-3-1", folder=tmp_path)
