@@ -59,6 +59,7 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", media="", features=features)
         self.driver.get("about:blank")
         self.logs()
+        self.requests()
         self.driver.get(address)
         self.run("return document.fonts.ready.then(() => true)")
 
