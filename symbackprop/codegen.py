@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import keyword
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import sympy as sp
 
 from symbackprop.arrays import Array, Vectoriser
 from symbackprop.batch import Batch
-from symbackprop.buffered import Buffers
 from symbackprop.equations import Equation, Quantity, Role
 from symbackprop.forward import EXAMPLES, Model
+from symbackprop.fast_code import FastCode
+from symbackprop.lowering import Lowering
 from symbackprop.network import Network
 from symbackprop.numpy_code import Helpers, Names, array_code
+from symbackprop.plan import Goal, Plan, plan
+from symbackprop.scaling import Scaling, above
 from symbackprop.stable import stable
 
 MARGIN = 100
@@ -44,6 +47,7 @@ class Generator:
     model: Model
     batch: Batch
     helpers: Helpers = field(default_factory=Helpers)
+    ignores_overflow: bool = False
 
     @cached_property
     def names(self) -> Names:
@@ -141,25 +145,59 @@ class Generator:
             found += labelled(f'"{statement.target}": {code},', statement.label)
         return found
 
-    def fast(self) -> tuple[list[str], list[str]]:
-        """The lines that allocate the buffers, and the lines that write into them."""
-        buffers = Buffers(self.names)
-        for statement in (*self.forward, *self.costs, *self.backward):
-            start = len(buffers.lines)
-            buffers.assign(statement.target, statement.array)
-            _comment(buffers.lines, start, statement.label)
+    @cached_property
+    def fast_plan(self) -> Plan:
+        """The plan of the fast path: operations in order, and the memory that they write into."""
+        lowering = Lowering(self.names)
+        goals = list(self._goals(lowering))
+        outputs = {goal.name: goal.node for goal in goals if goal.gradient}
+        roots = [goal.node for goal in goals]
+        targets = frozenset({lowering.values["y"]} if "y" in lowering.values else ())
+        scaling = Scaling(lowering.graph, outputs, above(lowering.graph, roots, targets))
+        scaling.run(_wanted(goals, lowering))
+        moved = [replace(g, node=scaling.made[g.node]) for g in goals if g.node in scaling.made]
+        self.ignores_overflow = lowering.ignores_overflow
+        return plan(scaling.new, moved, dict(self.model.sizes))
+
+    def _goals(self, lowering: Lowering) -> Iterator[Goal]:
+        """Every equation as a node, in the order of the program."""
+        parts = (
+            ("forward", self._of(_LAYERS), self.forward),
+            ("cost", self._of(_COSTS), self.costs),
+            ("backward", self.batch.deltas, self.backward),
+        )
+        for section, equations, statements in parts:
+            for equation, statement in zip(equations, statements, strict=True):
+                node = lowering.define(equation.quantity.name, statement.array)
+                yield Goal(statement.target, node, statement.label, section)
         for statement in self.gradients:
-            start = len(buffers.lines)
-            buffers.assign(f"grad_{statement.target}", statement.array)
-            _comment(buffers.lines, start, statement.label)
-        allocate = [
-            f"{name} = np.empty({_shape_code(dims, self.names)}, dtype)"
-            for name, dims in buffers.shapes.items()
-            if dims
-        ]
+            node = lowering.value(statement.array)
+            yield Goal(f"grad_{statement.target}", node, statement.label, "backward", True)
+
+    def fast(self) -> FastLines:
+        """The lines of the fast path."""
+        fixed = frozenset({EXAMPLES, *(symbol for symbol, _ in self.model.sizes)})
+        code = FastCode(self.fast_plan, self.names, fixed)
+        sections: dict[str, list[str]] = {"forward": [], "cost": [], "backward": []}
+        for section, line, label in code.lines():
+            sections[section] += labelled(line, label)
         entries = ", ".join(f'"{s.target}": grad_{s.target}' for s in self.gradients)
-        allocate += wrapped(f"gradients = {{{entries}}}")
-        return allocate, [line for long in buffers.lines for line in wrapped(long)]
+        allocate = [line for long in code.allocations() for line in wrapped(long)]
+        return FastLines(sections, [*allocate, *wrapped(f"gradients = {{{entries}}}")], self.ignores_overflow)
+
+
+@dataclass(frozen=True)
+class FastLines:
+    """The lines of the fast path by section, those that allocate, and whether an overflow is meant."""
+
+    sections: Mapping[str, list[str]]
+    allocations: list[str]
+    ignores_overflow: bool
+
+
+def _wanted(goals: Sequence[Goal], lowering: Lowering) -> list[int]:
+    """The nodes that the caller gets: the total cost and the gradients."""
+    return [lowering.values["C"], *(goal.node for goal in goals if goal.gradient)]
 
 
 def module_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str, object]:
@@ -168,13 +206,15 @@ def module_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str, o
     ``about`` are the lines of the header that say from what the module was made.
     """
     generator = Generator(model, batch)
-    buffer_lines, fast_lines = generator.fast()
+    fast = generator.fast()
     keys: dict[str, object] = {
         "docstring": f"Cost and gradients of the network {model.network.name}.",
         "about": list(about),
         "relies_on": relies_on(model),
-        "buffer_lines": buffer_lines,
-        "fast_lines": fast_lines,
+        "buffer_lines": fast.allocations,
+        "fast_sections": fast.sections,
+        "ignores_overflow": fast.ignores_overflow,
+        "rooms": any("_room(" in line for line in fast.allocations),
         "forward_lines": generator.lines(generator.forward),
         "cost_forward_lines": generator.lines(generator.needed_for_cost),
         "cost_lines": generator.lines(generator.costs),
@@ -328,17 +368,6 @@ def _key(size: sp.Expr, model: Model) -> str:
 
 def _size_code(size: sp.Expr) -> str:
     return str(size)
-
-
-def _shape_code(dims: tuple[sp.Expr, ...], names: Names) -> str:
-    sizes = [names.symbol(size) for size in dims]
-    return "(" + ", ".join(sizes) + ("," if len(sizes) == 1 else "") + ")"
-
-
-def _comment(lines: list[str], start: int, label: str) -> None:
-    """Put the label beside the first of the new lines."""
-    if label and start < len(lines):
-        lines[start] += f"  # ({label})"
 
 
 def python_name(name: str) -> str:
