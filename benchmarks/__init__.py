@@ -1,1 +1,8 @@
 """What the README's figures of the derivation come from: ``python -m benchmarks`` prints them all."""
+
+import os
+
+# One thread everywhere: this has to be said before NumPy and the others are imported.
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")

@@ -14,8 +14,8 @@ import sympy as sp
 from symbackprop.arrays import Array, Vectoriser
 from symbackprop.batch import Batch
 from symbackprop.equations import Equation, Quantity, Role
+from symbackprop.fast_code import FastCode, shape_code
 from symbackprop.forward import EXAMPLES, Model
-from symbackprop.fast_code import FastCode
 from symbackprop.lowering import Lowering
 from symbackprop.network import Network
 from symbackprop.numpy_code import Helpers, Names, array_code
@@ -236,6 +236,10 @@ def _interface(generator: Generator) -> dict[str, object]:
         "parameters": [(p.name, _shape_literal(p, model)) for p in parameters],
         "shape_words": "; a name stands for a size that the network leaves open" if open_sizes else "",
         "unpacked": ", ".join(p.name for p in parameters) + ("," if len(parameters) == 1 else ""),
+        "told_shapes": [
+            *(shape_code(p.dims, names) for p in parameters),
+            *(shape_code((EXAMPLES, size), names) for size in (inputs, outputs)),
+        ],
         "input_size": names.symbol(inputs),
         "output_size": names.symbol(outputs),
         "input_key": _key(inputs, model),

@@ -211,7 +211,7 @@ class _Elementwise:
         return part is not None and self.graph[self.graph.split(part.node)[1]].operation == "product"
 
     def product(self, expr: sp.Mul) -> _Part:
-        """Factors multiplied up: matrix products first, then what is at hand, then the rest; then divisors."""
+        """Factors multiplied up: matrix products, what is at hand, the rest; then what is below the line."""
         factor = sp.Mul(*(f for f in expr.args if self.constant(f)))
         others = [f for f in expr.args if not self.constant(f)]
         below = [1 / f for f in others if _inverse(f)]

@@ -74,9 +74,7 @@ class Graph:
     def __getitem__(self, number: int) -> Node:
         return self.nodes[number]
 
-    def node(
-        self, operation: str, args: Sequence[int] = (), detail: Hashable = None, dims: Dims = ()
-    ) -> int:
+    def node(self, operation: str, args: Sequence[int] = (), detail: Hashable = None, dims: Dims = ()) -> int:
         """The number of this operation."""
         node = Node(operation, tuple(args), detail, dims)
         if node not in self.known:
@@ -194,15 +192,15 @@ class Graph:
             factor = f * g if name == "multiply" else f / g
             return self.scaled(factor, self._folded(name, u, v, dims))
         if name in ("add", "subtract"):
-            return self._sum(name, *args, dims=dims)
+            left, right = args
+            return self._sum(name, left, right, dims)
         return self.node("apply", args, name, dims)
 
     def _folded(self, name: str, left: int, right: int, dims: Dims) -> int:
         """A product or quotient, worked out where one side is a number and the other is, too."""
         f, g = self.nodes[left], self.nodes[right]
         if g.operation == "number" and dims:
-            factor = g.detail if name == "multiply" else 1 / g.detail
-            return self.scaled(factor, left)
+            return self.scaled(sp.S(g.detail) ** (1 if name == "multiply" else -1), left)
         if f.operation == "number" and name == "multiply" and dims:
             return self.scaled(f.detail, right)
         return self.node("apply", (left, right), name, dims)

@@ -175,6 +175,11 @@ class Schedule:
         return tuple(found)
 
     @cached_property
+    def reached_nodes(self) -> frozenset[int]:
+        """The nodes of the goals on the way."""
+        return frozenset(goal.node for goal in self.reached)
+
+    @cached_property
     def place(self) -> Mapping[int, int]:
         """Where in the order each result is made."""
         return {step.node: place for place, step in enumerate(self.steps) if not step.copy_to}
@@ -182,7 +187,7 @@ class Schedule:
     @cached_property
     def last_read(self) -> Mapping[int, int]:
         """Where in the order each result is read for the last time; gradients are kept for ever."""
-        found = {number: place for number, place in self.place.items()}
+        found = dict(self.place)
         for place, step in enumerate(self.steps):
             reads = self.reads(step.node) if not step.copy_to else self._copied(step.node)
             for arg in reads:
@@ -256,8 +261,9 @@ class _Order:
 
     def close(self, number: int) -> bool:
         """Whether a node without a name is one operation away: the product before a factor, say."""
-        named = any(goal.node == number for goal in self.schedule.reached)
-        return not named and all(arg in self.done for arg in self.schedule.reads(number))
+        return number not in self.schedule.reached_nodes and all(
+            arg in self.done for arg in self.schedule.reads(number)
+        )
 
 
 # --- the memory ----------------------------------------------------------------------------------
@@ -386,7 +392,11 @@ class Memory:
         """Memory that is free as long as the chain lasts: used before, a gradient's, or new."""
         dims = self.schedule.graph.dims(chain.nodes[0])
         for memory in memories:
-            if self._same(memory.dims, dims) and memory.names[0] not in hosts and self._is_free(memory, chain, hosts):
+            if (
+                self._same(memory.dims, dims)
+                and memory.names[0] not in hosts
+                and self._is_free(memory, chain, hosts)
+            ):
                 return memory
         host = self._host(chain, hosts)
         if host is not None and len(dims) > 1 and not chain.start < self.turn <= chain.end:

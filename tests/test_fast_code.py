@@ -1,0 +1,261 @@
+"""The fast path of generated code: equal to the plain one, whatever it is given and however often."""
+
+import tracemalloc
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import symbackprop as sb
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
+LIMITS = {np.float64: 1e-12, np.float32: 1e-5}
+ACTIVATIONS = [
+    "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus", "softsign", "arctan",
+    "gelu", "gelu_tanh", "silu", "mish", "hard_sigmoid", "exp", "gaussian", "softmax", "log_softmax",
+]  # fmt: skip
+COSTS = {
+    "squared_error": ACTIVATIONS,
+    "absolute_error": ACTIVATIONS,
+    "huber": ACTIVATIONS,
+    "hinge": ACTIVATIONS,
+    "binary_cross_entropy": ["sigmoid"],
+    "cross_entropy": ["softmax", "sigmoid"],
+}
+
+
+@cache
+def derived(path):
+    return sb.derive(sb.load(path), wrt=("x",) if "depth" not in path.read_text() else ())
+
+
+def numbers(module, sizes, batch, dtype=np.float64, seed=0):
+    """Parameters, inputs and targets, none of them special."""
+    rng = np.random.default_rng(seed)
+    shapes = {name: tuple(sizes.get(s, s) for s in shape) for name, shape in module.PARAMETERS.items()}
+    parameters = {
+        name: (rng.standard_normal(shape) / np.sqrt(shape[-1])).astype(dtype)
+        for name, shape in shapes.items()
+    }
+    x = rng.standard_normal((batch, shapes["W1"][1])).astype(dtype)
+    last = shapes[f"W{sum(name[0] == 'W' for name in shapes)}"][0]
+    y = rng.dirichlet(np.ones(last), batch) if last > 1 else rng.uniform(0.1, 0.9, (batch, 1))
+    return parameters, x, y.astype(dtype)
+
+
+def options_of(module):
+    """What a module asks for besides arrays."""
+    wanted = module.cost_and_gradients.__kwdefaults__ or {}
+    names = module.cost_and_gradients.__code__
+    keywords = names.co_varnames[names.co_argcount : names.co_argcount + names.co_kwonlyargcount]
+    functions = {"_prime": np.cos}
+    return {
+        name: functions["_prime"] if name.endswith("_prime") else np.sin if name.startswith("g") else 0.3
+        for name in keywords
+        if name not in wanted
+    }
+
+
+def exactly(values):
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
+
+
+def worst(found, wanted):
+    """The largest error of each array, relative to its largest entry or 1."""
+    errors = [
+        np.max(np.abs(exactly(found)[name] - value)) / max(1.0, np.max(np.abs(value)))
+        for name, value in exactly(wanted).items()
+    ]
+    return max(errors)
+
+
+def agree(module, fast, arrays, dtype, options):
+    cost, gradients = fast(*arrays, **options)
+    in_full = (exactly(arrays[0]), arrays[1].astype(np.float64), arrays[2].astype(np.float64))
+    wanted_cost, wanted = module.cost_and_gradients(*in_full, **options)
+    assert isinstance(cost, float)
+    assert cost == pytest.approx(wanted_cost, rel=10 * LIMITS[dtype], abs=LIMITS[dtype])
+    assert list(gradients) == list(wanted)
+    assert {value.dtype for value in gradients.values()} == {np.dtype(dtype)}
+    assert worst(gradients, wanted) < LIMITS[dtype]
+
+
+@pytest.mark.parametrize("dtype", LIMITS)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_is_equal_to_the_plain_code(path, dtype):
+    if "\ndepth" in path.read_text():
+        pytest.skip("a symbolic depth has no sizes to plan for")
+    module = derived(path).compile()
+    names = {s for shape in module.PARAMETERS.values() for s in shape if isinstance(s, str)}
+    sizes = {name: 3 + place for place, name in enumerate(sorted(names))}
+    options = options_of(module)
+    for batch in (1, 4, 9):
+        fast = module.make_gradients(batch, dtype, **sizes)
+        for seed in range(3):
+            agree(module, fast, numbers(module, sizes, batch, dtype, seed), dtype, options)
+
+
+@st.composite
+def specs(draw):
+    """Any architecture that a spec can describe."""
+    cost = draw(st.sampled_from(sorted(COSTS)))
+    layers = []
+    for _ in range(draw(st.integers(0, 5))):
+        size = draw(st.integers(1, 5))
+        names = ACTIVATIONS if size > 1 else ACTIVATIONS[:-2]
+        layers.append({"size": size, "activation": draw(st.sampled_from(names)), "bias": draw(st.booleans())})
+    last = {"size": draw(st.integers(2, 5)), "activation": draw(st.sampled_from(COSTS[cost]))}
+    spec = {"name": "random", "input": {"size": draw(st.integers(1, 5))}, "layers": [*layers, last]}
+    spec["cost"] = {
+        "kind": cost,
+        "scale": draw(st.sampled_from(["1", "1/2", "3"])),
+        "outputs": draw(st.sampled_from(["sum", "mean"])),
+        "examples": draw(st.sampled_from(["sum", "mean"])),
+    }
+    if draw(st.booleans()):
+        spec["penalty"] = {"l2": "lambda/(2*N)"}
+    return spec
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(specs(), st.integers(1, 4), st.sampled_from(sorted(LIMITS, key=str)), st.integers(0, 99))
+def test_random_architectures_are_equal_to_the_plain_code(spec, batch, dtype, seed):
+    module = sb.derive(sb.from_mapping(spec), wrt=("x",)).compile()
+    arrays = numbers(module, {}, batch, dtype, seed)
+    fast, options = module.make_gradients(batch, dtype), options_of(module)
+    agree(module, fast, arrays, dtype, options)
+
+
+# --- buffers that nobody trips over ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    spec = {
+        "name": "classifier",
+        "input": {"size": 7},
+        "layers": [{"size": 6, "activation": "relu"}, {"size": 4, "activation": "softmax"}],
+        "cost": {"kind": "cross_entropy"},
+        "penalty": {"l2": "1/50"},
+    }
+    return sb.derive(sb.from_mapping(spec), wrt=("x",)).compile()
+
+
+def test_changing_what_was_returned_changes_no_later_result(classifier):
+    fast, arrays = classifier.make_gradients(5), numbers(classifier, {}, 5)
+    wanted = classifier.cost_and_gradients(*arrays)
+    for _ in range(3):
+        cost, gradients = fast(*arrays)
+        assert cost == pytest.approx(wanted[0], rel=1e-14)
+        assert worst(gradients, wanted[1]) < 1e-14
+        for name in list(gradients):
+            gradients[name][...] = np.nan
+            del gradients[name]
+
+
+def test_callables_take_turns_on_changing_inputs(classifier):
+    batches = [(1, np.float64), (5, np.float64), (5, np.float64), (5, np.float32)]
+    callables = [classifier.make_gradients(batch, dtype) for batch, dtype in batches]
+    for seed in range(4):
+        for fast, (batch, dtype) in zip(callables, batches, strict=True):
+            agree(classifier, fast, numbers(classifier, {}, batch, dtype, seed), dtype, {})
+
+
+def test_inputs_may_lie_in_memory_as_they_like(classifier):
+    parameters, x, y = numbers(classifier, {}, 5)
+    _, wanted = classifier.cost_and_gradients(parameters, x, y)
+    spread = np.zeros((10, 21))
+    spread[::2, ::3] = x
+    fast = classifier.make_gradients(5)
+    layouts = [
+        ({name: np.asfortranarray(value) for name, value in parameters.items()}, np.asfortranarray(x)),
+        (
+            {name: np.repeat(value, 2, axis=-1)[..., ::2] for name, value in parameters.items()},
+            spread[::2, ::3],
+        ),
+        ({name: value[::-1].copy()[::-1] for name, value in parameters.items()}, x[:, ::-1].copy()[:, ::-1]),
+        (dict(reversed(parameters.items())), x),
+    ]
+    for given_parameters, inputs in layouts:
+        for targets in (y, np.asfortranarray(y), np.repeat(y, 2, axis=0)[::2]):
+            assert worst(fast(given_parameters, inputs, targets)[1], wanted) < 1e-13
+
+
+def test_subclasses_of_arrays_are_taken(classifier, tmp_path):
+    parameters, x, y = numbers(classifier, {}, 5)
+    mapped = np.memmap(tmp_path / "x", np.float64, "w+", shape=x.shape)
+    mapped[...] = x
+    _, wanted = classifier.cost_and_gradients(parameters, x, y)
+    assert worst(classifier.make_gradients(5)(parameters, mapped, y)[1], wanted) < 1e-13
+
+
+def test_another_batch_or_a_buffer_of_its_own_is_refused(classifier):
+    fast, (parameters, x, y) = classifier.make_gradients(5), numbers(classifier, {}, 5)
+    with pytest.raises(ValueError, match="x must have 5 rows, as make_gradients was told, not 4"):
+        fast(parameters, x[:4], y[:4])
+    _, gradients = fast(parameters, x, y)
+    with pytest.raises(ValueError, match="W2 is a gradient that this call would write over"):
+        fast({**parameters, "W2": gradients["W2"]}, x, y)
+    other = classifier.make_gradients(5)
+    assert np.isfinite(other({**parameters, "W2": gradients["W2"]}, x, y)[0])
+
+
+def test_callables_in_threads_of_their_own(classifier):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def task(seed):
+        fast, arrays = classifier.make_gradients(5), numbers(classifier, {}, 5, seed=seed)
+        _, wanted = classifier.cost_and_gradients(*arrays)
+        return max(worst(fast(*arrays)[1], wanted) for _ in range(50))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert max(pool.map(task, range(8))) < 1e-13
+
+
+# --- memory ----------------------------------------------------------------------------------------
+
+
+DEEP = {
+    "name": "deep",
+    "input": {"size": 400},
+    "layers": [
+        *({"size": 400, "activation": "tanh"} for _ in range(6)),
+        {"size": 10, "activation": "softmax"},
+    ],
+    "cost": {"kind": "cross_entropy"},
+    "facts": {"targets_sum_to_one": True},
+}
+
+
+def test_no_memory_but_the_activations_that_must_be_kept():
+    module = sb.derive(sb.from_mapping(DEEP)).compile()
+    arrays = numbers(module, {}, 300)
+    tracemalloc.start()
+    fast = module.make_gradients(300)
+    _, gradients = fast(*arrays)
+    made = tracemalloc.get_traced_memory()[1] - sum(value.nbytes for value in gradients.values())
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    fast(*arrays)
+    during = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    activations = 300 * (6 * 400 + 10) * 8
+    assert made < 1.05 * activations
+    assert during < 80_000, "NumPy's own buffer of 64 KiB, and nothing that grows with the batch"
+
+
+def test_a_delta_is_written_over_the_activation_that_it_needs_last():
+    code = sb.derive(sb.from_mapping(DEEP)).code
+    assert "z1 = a1 = delta1 = np.empty((N, 400), dtype)" in code
+    fast = code[code.index("def make_gradients") : code.index("# --- checks")]
+    assert "@" not in fast and fast.count("out=") > 50
+
+
+def test_the_mean_over_examples_is_multiplied_in_once():
+    code = sb.derive(sb.from_mapping(DEEP)).code
+    fast = code[code.index("def make_gradients") : code.index("# --- checks")]
+    assert fast.count("factor1") == 2 and "1.0 / N" in fast
