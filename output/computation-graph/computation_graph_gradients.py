@@ -77,34 +77,37 @@ def cost_and_gradients(parameters, x, y):
 def make_gradients(batch_size, dtype=np.float64):
     """A callable like cost_and_gradients for one batch size, with its buffers allocated once.
 
-    The gradients that it returns are the buffers themselves: copy what has to outlive the next call.
-    Make one callable for each thread.
+    The gradients that it returns are the buffers themselves, and the next call writes them again: copy
+    what has to outlive it, and hand in no array that shares memory with them. Two callables share nothing;
+    one of them must not run in two threads at once, so make one for each thread.
     """
     N = _batch_size(batch_size)
     dtype = _dtype(dtype)
-    z1 = np.empty((N, 1), dtype)
-    t1 = np.empty((N, 1), dtype)
-    a1 = np.empty((N, 1), dtype)
-    z2 = np.empty((N, 2), dtype)
-    t2 = np.empty((N, 2), dtype)
-    a2 = np.empty((N, 2), dtype)
-    z3 = np.empty((N, 1), dtype)
-    t3 = np.empty((N, 1), dtype)
-    a3 = np.empty((N, 1), dtype)
-    example_costs = np.empty((N,), dtype)
-    t4 = np.empty((N, 1), dtype)
-    delta3 = np.empty((N, 1), dtype)
-    delta2 = np.empty((N, 2), dtype)
-    delta1 = np.empty((N, 1), dtype)
+    names = [*PARAMETERS]
+    shapes = [
+        (1, 1),
+        (1,),
+        (2, 1),
+        (2,),
+        (1, 2),
+        (1,),
+        (N, 1),
+        (N, 1),
+    ]
+    factor1 = np.asarray(2.0 / N, dtype)
+    ones = np.ones(N, dtype)
     grad_W1 = np.empty((1, 1), dtype)
-    t5 = np.empty((1, 1), dtype)
     grad_b1 = np.empty((1,), dtype)
     grad_W2 = np.empty((2, 1), dtype)
-    t6 = np.empty((2, 1), dtype)
     grad_b2 = np.empty((2,), dtype)
     grad_W3 = np.empty((1, 2), dtype)
-    t7 = np.empty((1, 2), dtype)
     grad_b3 = np.empty((1,), dtype)
+    z1 = a1 = np.empty((N, 1), dtype)
+    z2 = a2 = np.empty((N, 2), dtype)
+    z3 = a3 = np.empty((N, 1), dtype)
+    t1 = _room(grad_W3, (N, 2))
+    t2 = _room(grad_W2, (N, 1))
+    t3 = _room(grad_b3, (1, N))
     gradients = {
         "W1": grad_W1,
         "b1": grad_b1,
@@ -113,39 +116,37 @@ def make_gradients(batch_size, dtype=np.float64):
         "W3": grad_W3,
         "b3": grad_b3,
     }
+    own = {id(gradient) for gradient in gradients.values()}
 
     def cost_and_gradients(parameters, x, y):
         """The cost and the gradients, in buffers that the next call writes again."""
-        W1, b1, W2, b2, W3, b3 = _checked(parameters, x, y)
-        _checked_batch(x, N, dtype)
-        np.matmul(x, W1.T, out=t1)  # (z-1)
-        np.add(b1, t1, out=z1)
-        np.copyto(a1, z1)  # (a-1)
-        np.matmul(a1, W2.T, out=t2)  # (z-2)
-        np.add(b2, t2, out=z2)
-        np.copyto(a2, z2)  # (a-2)
-        np.matmul(a2, W3.T, out=t3)  # (z-3)
-        np.add(b3, t3, out=z3)
-        np.copyto(a3, z3)  # (a-3)
-        np.subtract(a3, y, out=t4)  # (cost)
-        np.multiply(t4, t4, out=t3)
-        np.sum(t3, axis=1, out=example_costs)
-        total = np.sum(example_costs) / N  # (total-cost)
-        np.multiply(a3, 2.0, out=t3)  # (delta-3)
-        np.multiply(y, 2.0, out=t4)
-        np.subtract(t3, t4, out=delta3)
-        np.matmul(delta3, W3, out=delta2)  # (delta-2)
-        np.matmul(delta2, W2, out=delta1)  # (delta-1)
-        np.matmul(delta1.T, x, out=t5)  # (grad-W-1)
-        np.multiply(t5, 1.0 / N, out=grad_W1)
-        np.multiply(np.sum(delta1, axis=0), 1.0 / N, out=grad_b1)  # (grad-b-1)
-        np.matmul(delta2.T, a1, out=t6)  # (grad-W-2)
-        np.multiply(t6, 1.0 / N, out=grad_W2)
-        np.multiply(np.sum(delta2, axis=0), 1.0 / N, out=grad_b2)  # (grad-b-2)
-        np.matmul(delta3.T, a2, out=t7)  # (grad-W-3)
-        np.multiply(t7, 1.0 / N, out=grad_W3)
-        np.multiply(np.sum(delta3, axis=0), 1.0 / N, out=grad_b3)  # (grad-b-3)
-        return float(total), gradients
+        arrays = [*parameters.values(), x, y]
+        if not (_as_told(arrays, shapes, dtype, own) and [*parameters] == names):
+            arrays = _checked_for_buffers(parameters, x, y, shapes, dtype, own)
+        W1, b1, W2, b2, W3, b3, x, y = arrays
+        # forward
+        x.dot(W1.T, out=z1)  # (z-1)
+        np.add(z1, b1, out=z1)  # (z-1)
+        z1.dot(W2.T, out=z2)  # (z-2)
+        np.add(z2, b2, out=z2)  # (z-2)
+        z2.dot(W3.T, out=z3)  # (z-3)
+        np.add(z3, b3, out=z3)  # (z-3)
+        # cost
+        np.subtract(z3, y, out=z3)  # (total-cost)
+        total = np.vdot(z3, z3) / N  # (total-cost)
+        # backward
+        z3.dot(W3, out=t1)  # (grad-W-1)
+        np.multiply(t1, factor1, out=t1)  # (grad-W-1)
+        t1.dot(W2, out=t2)  # (grad-W-1)
+        t2.T.dot(x, out=grad_W1)  # (grad-W-1)
+        ones.dot(t2, out=grad_b1)  # (grad-b-1)
+        t1.T.dot(z1, out=grad_W2)  # (grad-W-2)
+        ones.dot(t1, out=grad_b2)  # (grad-b-2)
+        np.multiply(z3.T, factor1, out=t3)  # (grad-W-3)
+        t3.dot(z2, out=grad_W3)  # (grad-W-3)
+        ones.dot(z3, out=grad_b3)  # (grad-b-3)
+        np.multiply(grad_b3, factor1, out=grad_b3)  # (grad-b-3)
+        return float(total), gradients.copy()
 
     return cost_and_gradients
 
@@ -189,6 +190,37 @@ def _fitting(name, value, shape, sizes):
     return value
 
 
+def _as_told(arrays, shapes, dtype, own):
+    """Whether arrays are what the buffers were made for: the quick look that every call takes."""
+    for array, shape in zip(arrays, shapes):
+        if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
+            return False
+    return True
+
+
+def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
+    """The arrays in order after a thorough look, which says what is wrong and with which of them."""
+    arrays = [*_checked(parameters, x, y), x, y]
+    if len(x) != shapes[-2][0]:
+        raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
+    if x.dtype != dtype:
+        raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
+    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes):
+        if array.shape != shape:
+            raise ValueError(
+                f"{name} must have shape {_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"
+            )
+        if id(array) in own:
+            raise ValueError(f"{name} is a gradient that this call would write over: hand in a copy")
+    return arrays
+
+
+def _room(gradient, shape):
+    """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
+    size = shape[0] * shape[1]
+    return gradient.reshape(-1)[:size].reshape(shape) if size <= gradient.size else np.empty(shape, gradient.dtype)
+
+
 def _shape(shape):
     """A shape as text."""
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
@@ -207,14 +239,6 @@ def _dtype(value):
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, not {dtype}")
     return dtype
-
-
-def _checked_batch(x, batch_size, dtype):
-    """Refuse a batch that the buffers were not made for."""
-    if len(x) != batch_size:
-        raise ValueError(f"x must have {batch_size} rows, as make_gradients was told, not {len(x)}")
-    if x.dtype != dtype:
-        raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
 
 
 def _self_check(seed=0):

@@ -62,52 +62,56 @@ def cost_and_gradients(parameters, x, y, *, g, g_prime):
 def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
     """A callable like cost_and_gradients for one batch size, with its buffers allocated once.
 
-    The gradients that it returns are the buffers themselves: copy what has to outlive the next call.
-    Make one callable for each thread.
+    The gradients that it returns are the buffers themselves, and the next call writes them again: copy
+    what has to outlive it, and hand in no array that shares memory with them. Two callables share nothing;
+    one of them must not run in two threads at once, so make one for each thread.
     """
     N = _batch_size(batch_size)
     dtype = _dtype(dtype)
+    names = [*PARAMETERS]
+    shapes = [
+        (n_1, n_0),
+        (n_2, n_1),
+        (N, n_0),
+        (N, n_2),
+    ]
+    factor1 = np.asarray(2.0 / N, dtype)
+    grad_W1 = np.empty((n_1, n_0), dtype)
+    grad_W2 = np.empty((n_2, n_1), dtype)
     z1 = np.empty((N, n_1), dtype)
     a1 = np.empty((N, n_1), dtype)
     z2 = np.empty((N, n_2), dtype)
     a2 = np.empty((N, n_2), dtype)
-    example_costs = np.empty((N,), dtype)
-    t1 = np.empty((N, n_2), dtype)
-    t2 = np.empty((N, n_2), dtype)
-    delta2 = np.empty((N, n_2), dtype)
-    delta1 = np.empty((N, n_1), dtype)
-    t3 = np.empty((N, n_1), dtype)
-    t4 = np.empty((N, n_1), dtype)
-    grad_W1 = np.empty((n_1, n_0), dtype)
-    t5 = np.empty((n_1, n_0), dtype)
-    grad_W2 = np.empty((n_2, n_1), dtype)
-    t6 = np.empty((n_2, n_1), dtype)
+    t1 = _room(grad_W2, (N, n_2))
+    t2 = _room(grad_W2, (N, n_1))
+    t3 = _room(grad_W1, (N, n_1))
     gradients = {"W1": grad_W1, "W2": grad_W2}
+    own = {id(gradient) for gradient in gradients.values()}
 
     def cost_and_gradients(parameters, x, y, *, g, g_prime):
         """The cost and the gradients, in buffers that the next call writes again."""
-        W1, W2 = _checked(parameters, x, y)
-        _checked_batch(x, N, dtype)
-        np.matmul(x, W1.T, out=z1)  # (z-1)
+        arrays = [*parameters.values(), x, y]
+        if not (_as_told(arrays, shapes, dtype, own) and [*parameters] == names):
+            arrays = _checked_for_buffers(parameters, x, y, shapes, dtype, own)
+        W1, W2, x, y = arrays
+        # forward
+        x.dot(W1.T, out=z1)  # (z-1)
         a1[...] = g(z1)  # (a-1)
-        np.matmul(a1, W2.T, out=z2)  # (z-2)
+        a1.dot(W2.T, out=z2)  # (z-2)
         a2[...] = g(z2)  # (a-2)
-        np.subtract(a2, y, out=t2)  # (cost)
-        np.multiply(t2, t2, out=t1)
-        np.sum(t1, axis=1, out=example_costs)
-        total = np.sum(example_costs) / N  # (total-cost)
-        np.subtract(a2, y, out=t1)  # (delta-2)
-        t2[...] = g_prime(z2)
-        np.multiply(t1, t2, out=delta2)
-        np.multiply(delta2, 2.0, out=delta2)
-        np.matmul(delta2, W2, out=t3)  # (delta-1)
-        t4[...] = g_prime(z1)
-        np.multiply(t3, t4, out=delta1)
-        np.matmul(delta1.T, x, out=t5)  # (grad-W-1)
-        np.multiply(t5, 1.0 / N, out=grad_W1)
-        np.matmul(delta2.T, a1, out=t6)  # (grad-W-2)
-        np.multiply(t6, 1.0 / N, out=grad_W2)
-        return float(total), gradients
+        # cost
+        np.subtract(a2, y, out=a2)  # (total-cost)
+        total = np.vdot(a2, a2) / N  # (total-cost)
+        # backward
+        t1[...] = g_prime(z2)  # (grad-W-1)
+        np.multiply(a2, t1, out=a2)  # (grad-W-1)
+        np.multiply(a2, factor1, out=a2)  # (grad-W-1)
+        a2.dot(W2, out=t2)  # (grad-W-1)
+        t3[...] = g_prime(z1)  # (grad-W-1)
+        np.multiply(t2, t3, out=t2)  # (grad-W-1)
+        t2.T.dot(x, out=grad_W1)  # (grad-W-1)
+        a2.T.dot(a1, out=grad_W2)  # (grad-W-2)
+        return float(total), gradients.copy()
 
     return cost_and_gradients
 
@@ -151,6 +155,37 @@ def _fitting(name, value, shape, sizes):
     return value
 
 
+def _as_told(arrays, shapes, dtype, own):
+    """Whether arrays are what the buffers were made for: the quick look that every call takes."""
+    for array, shape in zip(arrays, shapes):
+        if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
+            return False
+    return True
+
+
+def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
+    """The arrays in order after a thorough look, which says what is wrong and with which of them."""
+    arrays = [*_checked(parameters, x, y), x, y]
+    if len(x) != shapes[-2][0]:
+        raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
+    if x.dtype != dtype:
+        raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
+    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes):
+        if array.shape != shape:
+            raise ValueError(
+                f"{name} must have shape {_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"
+            )
+        if id(array) in own:
+            raise ValueError(f"{name} is a gradient that this call would write over: hand in a copy")
+    return arrays
+
+
+def _room(gradient, shape):
+    """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
+    size = shape[0] * shape[1]
+    return gradient.reshape(-1)[:size].reshape(shape) if size <= gradient.size else np.empty(shape, gradient.dtype)
+
+
 def _shape(shape):
     """A shape as text."""
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
@@ -169,14 +204,6 @@ def _dtype(value):
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, not {dtype}")
     return dtype
-
-
-def _checked_batch(x, batch_size, dtype):
-    """Refuse a batch that the buffers were not made for."""
-    if len(x) != batch_size:
-        raise ValueError(f"x must have {batch_size} rows, as make_gradients was told, not {len(x)}")
-    if x.dtype != dtype:
-        raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
 
 
 def _self_check(seed=0):

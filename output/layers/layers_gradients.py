@@ -87,35 +87,41 @@ def cost_and_gradients(parameters, x, y):
 def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2, n_3):
     """A callable like cost_and_gradients for one batch size, with its buffers allocated once.
 
-    The gradients that it returns are the buffers themselves: copy what has to outlive the next call.
-    Make one callable for each thread.
+    The gradients that it returns are the buffers themselves, and the next call writes them again: copy
+    what has to outlive it, and hand in no array that shares memory with them. Two callables share nothing;
+    one of them must not run in two threads at once, so make one for each thread.
     """
     N = _batch_size(batch_size)
     dtype = _dtype(dtype)
-    z1 = np.empty((N, n_1), dtype)
-    t1 = np.empty((N, n_1), dtype)
-    a1 = np.empty((N, n_1), dtype)
-    z2 = np.empty((N, n_2), dtype)
-    t2 = np.empty((N, n_2), dtype)
-    a2 = np.empty((N, n_2), dtype)
-    z3 = np.empty((N, n_3), dtype)
-    t3 = np.empty((N, n_3), dtype)
-    a3 = np.empty((N, n_3), dtype)
-    example_costs = np.empty((N,), dtype)
-    delta3 = np.empty((N, n_3), dtype)
-    delta2 = np.empty((N, n_2), dtype)
-    t4 = np.empty((N, n_2), dtype)
-    delta1 = np.empty((N, n_1), dtype)
-    t5 = np.empty((N, n_1), dtype)
+    names = [*PARAMETERS]
+    shapes = [
+        (n_1, n_0),
+        (n_1,),
+        (n_2, n_1),
+        (n_2,),
+        (n_3, n_2),
+        (n_3,),
+        (N, n_0),
+        (N, n_3),
+    ]
+    one = np.asarray(1.0, dtype)
+    factor1 = np.asarray(1.0 / N / n_3, dtype)
+    ones = np.ones(N, dtype)
     grad_W1 = np.empty((n_1, n_0), dtype)
-    t6 = np.empty((n_1, n_0), dtype)
     grad_b1 = np.empty((n_1,), dtype)
     grad_W2 = np.empty((n_2, n_1), dtype)
-    t7 = np.empty((n_2, n_1), dtype)
     grad_b2 = np.empty((n_2,), dtype)
     grad_W3 = np.empty((n_3, n_2), dtype)
-    t8 = np.empty((n_3, n_2), dtype)
     grad_b3 = np.empty((n_3,), dtype)
+    z1 = a1 = np.empty((N, n_1), dtype)
+    z2 = a2 = np.empty((N, n_2), dtype)
+    z3 = a3 = np.empty((N, n_3), dtype)
+    t1 = np.empty((N, n_3), dtype)
+    t2 = _room(grad_W3, (N, n_3))
+    t3 = _room(grad_W3, (N, n_2))
+    t4 = _room(grad_W2, (N, n_2))
+    t5 = _room(grad_W2, (N, n_1))
+    t6 = _room(grad_W1, (N, n_1))
     gradients = {
         "W1": grad_W1,
         "b1": grad_b1,
@@ -124,45 +130,57 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2, n_3):
         "W3": grad_W3,
         "b3": grad_b3,
     }
+    own = {id(gradient) for gradient in gradients.values()}
 
     def cost_and_gradients(parameters, x, y):
         """The cost and the gradients, in buffers that the next call writes again."""
-        W1, b1, W2, b2, W3, b3 = _checked(parameters, x, y)
-        _checked_batch(x, N, dtype)
-        np.matmul(x, W1.T, out=t1)  # (z-1)
-        np.add(b1, t1, out=z1)
-        _sigmoid(z1, out=a1)  # (a-1)
-        np.matmul(a1, W2.T, out=t2)  # (z-2)
-        np.add(b2, t2, out=z2)
-        _sigmoid(z2, out=a2)  # (a-2)
-        np.matmul(a2, W3.T, out=t3)  # (z-3)
-        np.add(b3, t3, out=z3)
-        _sigmoid(z3, out=a3)  # (a-3)
-        np.multiply(np.sum((a3 - y) ** 2, axis=1), 0.5 / n_3, out=example_costs)  # (cost)
-        total = np.sum(example_costs) / N  # (total-cost)
-        np.subtract(1.0, a3, out=t3)  # (delta-3)
-        np.multiply(a3, t3, out=delta3)
-        np.subtract(a3, y, out=t3)
-        np.multiply(delta3, t3, out=delta3)
-        np.multiply(delta3, 1.0 / n_3, out=delta3)
-        np.matmul(delta3, W3, out=t2)  # (delta-2)
-        np.multiply(a2, t2, out=delta2)
-        np.subtract(1.0, a2, out=t4)
-        np.multiply(delta2, t4, out=delta2)
-        np.matmul(delta2, W2, out=t1)  # (delta-1)
-        np.multiply(a1, t1, out=delta1)
-        np.subtract(1.0, a1, out=t5)
-        np.multiply(delta1, t5, out=delta1)
-        np.matmul(delta1.T, x, out=t6)  # (grad-W-1)
-        np.multiply(t6, 1.0 / N, out=grad_W1)
-        np.multiply(np.sum(delta1, axis=0), 1.0 / N, out=grad_b1)  # (grad-b-1)
-        np.matmul(delta2.T, a1, out=t7)  # (grad-W-2)
-        np.multiply(t7, 1.0 / N, out=grad_W2)
-        np.multiply(np.sum(delta2, axis=0), 1.0 / N, out=grad_b2)  # (grad-b-2)
-        np.matmul(delta3.T, a2, out=t8)  # (grad-W-3)
-        np.multiply(t8, 1.0 / N, out=grad_W3)
-        np.multiply(np.sum(delta3, axis=0), 1.0 / N, out=grad_b3)  # (grad-b-3)
-        return float(total), gradients
+        arrays = [*parameters.values(), x, y]
+        if not (_as_told(arrays, shapes, dtype, own) and [*parameters] == names):
+            arrays = _checked_for_buffers(parameters, x, y, shapes, dtype, own)
+        W1, b1, W2, b2, W3, b3, x, y = arrays
+        with np.errstate(over="ignore"):  # exp may overflow where 1 / (1 + exp(-z)) is 0
+            # forward
+            x.dot(W1.T, out=z1)  # (z-1)
+            np.add(z1, b1, out=z1)  # (z-1)
+            np.negative(z1, out=a1)  # (a-1)
+            np.exp(a1, out=a1)  # (a-1)
+            np.add(a1, one, out=a1)  # (a-1)
+            np.reciprocal(a1, out=a1)  # (a-1)
+            a1.dot(W2.T, out=z2)  # (z-2)
+            np.add(z2, b2, out=z2)  # (z-2)
+            np.negative(z2, out=a2)  # (a-2)
+            np.exp(a2, out=a2)  # (a-2)
+            np.add(a2, one, out=a2)  # (a-2)
+            np.reciprocal(a2, out=a2)  # (a-2)
+            a2.dot(W3.T, out=z3)  # (z-3)
+            np.add(z3, b3, out=z3)  # (z-3)
+            np.negative(z3, out=a3)  # (a-3)
+            np.exp(a3, out=a3)  # (a-3)
+            np.add(a3, one, out=a3)  # (a-3)
+            np.reciprocal(a3, out=a3)  # (a-3)
+            # cost
+            np.subtract(a3, y, out=t1)  # (total-cost)
+            total = np.vdot(t1, t1) * (0.5 / N / n_3)  # (total-cost)
+            # backward
+            np.subtract(one, a3, out=t2)  # (grad-W-1)
+            np.multiply(a3, t2, out=a3)  # (grad-W-1)
+            np.multiply(a3, t1, out=a3)  # (grad-W-1)
+            np.multiply(a3, factor1, out=a3)  # (grad-W-1)
+            a3.dot(W3, out=t3)  # (grad-W-1)
+            np.multiply(t3, a2, out=t3)  # (grad-W-1)
+            np.subtract(one, a2, out=t4)  # (grad-W-1)
+            np.multiply(t3, t4, out=t3)  # (grad-W-1)
+            t3.dot(W2, out=t5)  # (grad-W-1)
+            np.multiply(t5, a1, out=t5)  # (grad-W-1)
+            np.subtract(one, a1, out=t6)  # (grad-W-1)
+            np.multiply(t5, t6, out=t5)  # (grad-W-1)
+            t5.T.dot(x, out=grad_W1)  # (grad-W-1)
+            ones.dot(t5, out=grad_b1)  # (grad-b-1)
+            t3.T.dot(a1, out=grad_W2)  # (grad-W-2)
+            ones.dot(t3, out=grad_b2)  # (grad-b-2)
+            a3.T.dot(a2, out=grad_W3)  # (grad-W-3)
+            ones.dot(a3, out=grad_b3)  # (grad-b-3)
+        return float(total), gradients.copy()
 
     return cost_and_gradients
 
@@ -206,6 +224,37 @@ def _fitting(name, value, shape, sizes):
     return value
 
 
+def _as_told(arrays, shapes, dtype, own):
+    """Whether arrays are what the buffers were made for: the quick look that every call takes."""
+    for array, shape in zip(arrays, shapes):
+        if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
+            return False
+    return True
+
+
+def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
+    """The arrays in order after a thorough look, which says what is wrong and with which of them."""
+    arrays = [*_checked(parameters, x, y), x, y]
+    if len(x) != shapes[-2][0]:
+        raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
+    if x.dtype != dtype:
+        raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
+    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes):
+        if array.shape != shape:
+            raise ValueError(
+                f"{name} must have shape {_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"
+            )
+        if id(array) in own:
+            raise ValueError(f"{name} is a gradient that this call would write over: hand in a copy")
+    return arrays
+
+
+def _room(gradient, shape):
+    """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
+    size = shape[0] * shape[1]
+    return gradient.reshape(-1)[:size].reshape(shape) if size <= gradient.size else np.empty(shape, gradient.dtype)
+
+
 def _shape(shape):
     """A shape as text."""
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
@@ -224,14 +273,6 @@ def _dtype(value):
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, not {dtype}")
     return dtype
-
-
-def _checked_batch(x, batch_size, dtype):
-    """Refuse a batch that the buffers were not made for."""
-    if len(x) != batch_size:
-        raise ValueError(f"x must have {batch_size} rows, as make_gradients was told, not {len(x)}")
-    if x.dtype != dtype:
-        raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
 
 
 def _self_check(seed=0):

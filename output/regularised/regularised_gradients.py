@@ -85,60 +85,76 @@ def cost_and_gradients(parameters, x, y, *, lambda_):
 def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
     """A callable like cost_and_gradients for one batch size, with its buffers allocated once.
 
-    The gradients that it returns are the buffers themselves: copy what has to outlive the next call.
-    Make one callable for each thread.
+    The gradients that it returns are the buffers themselves, and the next call writes them again: copy
+    what has to outlive it, and hand in no array that shares memory with them. Two callables share nothing;
+    one of them must not run in two threads at once, so make one for each thread.
     """
     N = _batch_size(batch_size)
     dtype = _dtype(dtype)
-    z1 = np.empty((N, n_1), dtype)
-    t1 = np.empty((N, n_1), dtype)
-    a1 = np.empty((N, n_1), dtype)
-    z2 = np.empty((N, n_2), dtype)
-    t2 = np.empty((N, n_2), dtype)
-    a2 = np.empty((N, n_2), dtype)
-    example_costs = np.empty((N,), dtype)
-    delta2 = np.empty((N, n_2), dtype)
-    delta1 = np.empty((N, n_1), dtype)
+    names = [*PARAMETERS]
+    shapes = [
+        (n_1, n_0),
+        (n_1,),
+        (n_2, n_1),
+        (n_2,),
+        (N, n_0),
+        (N, n_2),
+    ]
+    zero = np.asarray(0.0, dtype)
+    factor1 = np.asarray(1.0 / N, dtype)
+    ones = np.ones(n_2, dtype)
+    ones_2 = np.ones(N, dtype)
     grad_W1 = np.empty((n_1, n_0), dtype)
-    t3 = np.empty((n_1, n_0), dtype)
-    t4 = np.empty((n_1, n_0), dtype)
-    t5 = np.empty((n_1, n_0), dtype)
     grad_b1 = np.empty((n_1,), dtype)
     grad_W2 = np.empty((n_2, n_1), dtype)
-    t6 = np.empty((n_2, n_1), dtype)
-    t7 = np.empty((n_2, n_1), dtype)
-    t8 = np.empty((n_2, n_1), dtype)
     grad_b2 = np.empty((n_2,), dtype)
+    z1 = a1 = delta1 = np.empty((N, n_1), dtype)
+    t1 = z2 = _room(grad_W1, (N, n_2))
+    t2 = np.empty((N,), dtype)
+    a2 = delta2 = np.empty((N, n_2), dtype)
+    t3 = _room(grad_W1, (n_2, n_1))
+    t4 = _room(grad_W1, (N, n_1))
+    t5 = _room(grad_b1, (n_1, n_0))
     gradients = {"W1": grad_W1, "b1": grad_b1, "W2": grad_W2, "b2": grad_b2}
+    own = {id(gradient) for gradient in gradients.values()}
 
     def cost_and_gradients(parameters, x, y, *, lambda_):
         """The cost and the gradients, in buffers that the next call writes again."""
-        W1, b1, W2, b2 = _checked(parameters, x, y)
-        _checked_batch(x, N, dtype)
-        np.matmul(x, W1.T, out=t1)  # (z-1)
-        np.add(b1, t1, out=z1)
-        np.maximum(z1, 0.0, out=a1)  # (a-1)
-        np.matmul(a1, W2.T, out=t2)  # (z-2)
-        np.add(b2, t2, out=z2)
-        _softmax(z2, axis=1, out=t2)  # (a-2)
-        np.copyto(a2, t2)
-        np.multiply(np.sum(_log_softmax(z2, axis=1) * y, axis=1), -1.0, out=example_costs)  # (cost)
-        penalty = 0.5 * lambda_ * (np.sum(W1**2) + np.sum(W2**2)) / N  # (penalty)
-        total = np.sum(example_costs) / N + penalty  # (total-cost)
+        arrays = [*parameters.values(), x, y]
+        if not (_as_told(arrays, shapes, dtype, own) and [*parameters] == names):
+            arrays = _checked_for_buffers(parameters, x, y, shapes, dtype, own)
+        W1, b1, W2, b2, x, y = arrays
+        # forward
+        x.dot(W1.T, out=z1)  # (z-1)
+        np.add(z1, b1, out=z1)  # (z-1)
+        np.maximum(z1, zero, out=a1)  # (a-1)
+        a1.dot(W2.T, out=z2)  # (z-2)
+        np.add(z2, b2, out=z2)  # (z-2)
+        np.maximum.reduce(z2, axis=1, out=t2)  # (a-2)
+        np.subtract(z2, t2[:, None], out=z2)  # (a-2)
+        np.exp(z2, out=a2)  # (a-2)
+        a2.dot(ones, out=t2)  # (a-2)
+        np.divide(a2, t2[:, None], out=a2)  # (a-2)
+        # cost
+        penalty = (np.vdot(W1, W1) + np.vdot(W2, W2)) * (0.5 * lambda_ / N)  # (penalty)
+        np.log(t2, out=t2)  # (total-cost)
+        np.subtract(z2, t2[:, None], out=z2)  # (total-cost)
+        total = penalty - np.vdot(z2, y) / N  # (total-cost)
+        # backward
         np.subtract(a2, y, out=delta2)  # (delta-2)
-        np.matmul(delta2, W2, out=t1)  # (delta-1)
-        np.multiply(t1, (z1 > 0.0), out=delta1)
-        np.matmul(delta1.T, x, out=t3)  # (grad-W-1)
-        np.multiply(t3, 1.0 / N, out=t4)
-        np.multiply(W1, lambda_ / N, out=t5)
-        np.add(t4, t5, out=grad_W1)
-        np.multiply(np.sum(delta1, axis=0), 1.0 / N, out=grad_b1)  # (grad-b-1)
-        np.matmul(delta2.T, a1, out=t6)  # (grad-W-2)
-        np.multiply(t6, 1.0 / N, out=t7)
-        np.multiply(W2, lambda_ / N, out=t8)
-        np.add(t7, t8, out=grad_W2)
-        np.multiply(np.sum(delta2, axis=0), 1.0 / N, out=grad_b2)  # (grad-b-2)
-        return float(total), gradients
+        np.multiply(delta2, factor1, out=delta2)  # (delta-2)
+        delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
+        np.multiply(W2, lambda_ / N, out=t3)  # (grad-W-2)
+        np.add(grad_W2, t3, out=grad_W2)  # (grad-W-2)
+        ones_2.dot(delta2, out=grad_b2)  # (grad-b-2)
+        delta2.dot(W2, out=t4)  # (delta-1)
+        np.greater(a1, zero, out=delta1)  # (delta-1)
+        np.multiply(t4, delta1, out=delta1)  # (delta-1)
+        delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
+        np.multiply(W1, lambda_ / N, out=t5)  # (grad-W-1)
+        np.add(grad_W1, t5, out=grad_W1)  # (grad-W-1)
+        ones_2.dot(delta1, out=grad_b1)  # (grad-b-1)
+        return float(total), gradients.copy()
 
     return cost_and_gradients
 
@@ -182,6 +198,37 @@ def _fitting(name, value, shape, sizes):
     return value
 
 
+def _as_told(arrays, shapes, dtype, own):
+    """Whether arrays are what the buffers were made for: the quick look that every call takes."""
+    for array, shape in zip(arrays, shapes):
+        if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
+            return False
+    return True
+
+
+def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
+    """The arrays in order after a thorough look, which says what is wrong and with which of them."""
+    arrays = [*_checked(parameters, x, y), x, y]
+    if len(x) != shapes[-2][0]:
+        raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
+    if x.dtype != dtype:
+        raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
+    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes):
+        if array.shape != shape:
+            raise ValueError(
+                f"{name} must have shape {_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"
+            )
+        if id(array) in own:
+            raise ValueError(f"{name} is a gradient that this call would write over: hand in a copy")
+    return arrays
+
+
+def _room(gradient, shape):
+    """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
+    size = shape[0] * shape[1]
+    return gradient.reshape(-1)[:size].reshape(shape) if size <= gradient.size else np.empty(shape, gradient.dtype)
+
+
 def _shape(shape):
     """A shape as text."""
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
@@ -200,14 +247,6 @@ def _dtype(value):
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, not {dtype}")
     return dtype
-
-
-def _checked_batch(x, batch_size, dtype):
-    """Refuse a batch that the buffers were not made for."""
-    if len(x) != batch_size:
-        raise ValueError(f"x must have {batch_size} rows, as make_gradients was told, not {len(x)}")
-    if x.dtype != dtype:
-        raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
 
 
 def _self_check(seed=0):
