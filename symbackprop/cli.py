@@ -202,6 +202,12 @@ def _says_if_a_script_is_needed() -> None:
     metavar="FILE",
     help="The file to write; stdout by default.",
 )
+@click.option(
+    "--code",
+    default="auto",
+    metavar="CODE",
+    help="What make_gradients is made of: arrays, scalar (number by number) or auto (whichever is faster).",
+)
 @_wrt_option
 def export(
     spec: str,
@@ -210,6 +216,7 @@ def export(
     cost: str | None,
     target: str,
     file: Path | None,
+    code: str,
     wrt: tuple[str, ...],
 ) -> None:
     """Write the gradient code of SPEC alone."""
@@ -218,11 +225,12 @@ def export(
         from symbackprop.render import write
 
         _known("--target", (target,), TARGETS)
-        code = derive_network(_load(spec, hidden, output_activation, cost), wrt=wrt).code
+        network = _load(spec, hidden, output_activation, cost)
+        text = derive_network(network, wrt=wrt).module_source(code)
         if file is None:
-            click.echo(code, nl=False)
+            click.echo(text, nl=False)
         else:
-            write(file, code)
+            write(file, text)
             click.echo(file)
 
 

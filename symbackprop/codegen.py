@@ -14,12 +14,15 @@ import sympy as sp
 from symbackprop.arrays import Array, Vectoriser
 from symbackprop.batch import Batch
 from symbackprop.equations import Equation, Quantity, Role
+from symbackprop.errors import NoRule
 from symbackprop.fast_code import FastCode, shape_code
 from symbackprop.forward import EXAMPLES, Model
 from symbackprop.lowering import Lowering
 from symbackprop.network import Network
+from symbackprop.nodes import Graph
 from symbackprop.numpy_code import Helpers, Names, array_code
 from symbackprop.plan import Goal, Plan, plan
+from symbackprop.scalars import NotScalar, ScalarProgram, Scalars, nested
 from symbackprop.scaling import Scaling, above
 from symbackprop.stable import stable
 
@@ -47,7 +50,7 @@ class Generator:
     model: Model
     batch: Batch
     helpers: Helpers = field(default_factory=Helpers)
-    ignores_overflow: bool = False
+    code: str = "auto"
 
     @cached_property
     def names(self) -> Names:
@@ -146,18 +149,44 @@ class Generator:
         return found
 
     @cached_property
-    def fast_plan(self) -> Plan:
-        """The plan of the fast path: operations in order, and the memory that they write into."""
+    def operations(self) -> Operations:
+        """Every equation as single operations, with common factors where they cost the least."""
         lowering = Lowering(self.names)
         goals = list(self._goals(lowering))
         outputs = {goal.name: goal.node for goal in goals if goal.gradient}
-        roots = [goal.node for goal in goals]
         targets = frozenset({lowering.values["y"]} if "y" in lowering.values else ())
+        roots = [goal.node for goal in goals]
         scaling = Scaling(lowering.graph, outputs, above(lowering.graph, roots, targets))
         scaling.run(_wanted(goals, lowering))
         moved = [replace(g, node=scaling.made[g.node]) for g in goals if g.node in scaling.made]
-        self.ignores_overflow = lowering.ignores_overflow
-        return plan(scaling.new, moved, dict(self.model.sizes))
+        return Operations(scaling.new, tuple(moved), lowering.ignores_overflow)
+
+    @cached_property
+    def fast_plan(self) -> Plan:
+        """The plan of the fast path: operations in order, and the memory that they write into."""
+        return plan(self.operations.graph, self.operations.goals, dict(self.model.sizes))
+
+    @property
+    def fixed(self) -> frozenset[sp.Symbol]:
+        """The symbols that are numbers once buffers are allocated."""
+        return frozenset({EXAMPLES, *(symbol for symbol, _ in self.model.sizes)})
+
+    def scalars(self) -> ScalarProgram | None:
+        """Scalar code, where there is any and it is expected to be faster for some batch."""
+        if self.code == "arrays":
+            return None
+        graph, goals = self.operations.graph, self.operations.goals
+        try:
+            writer = Scalars(graph, goals, self.names, dict(self.model.sizes), self.fixed)
+            found = writer.program(len(self.fast_plan.instructions))
+        except NotScalar:
+            if self.code == "scalar":
+                raise NoRule(
+                    f"code: 'scalar' is for tiny networks of known sizes, without open functions: "
+                    f"{self.model.network.name} is none; take 'arrays' or 'auto'"
+                ) from None
+            return None
+        return found if found.most >= 1 or self.code == "scalar" else None
 
     def _goals(self, lowering: Lowering) -> Iterator[Goal]:
         """Every equation as a node, in the order of the program."""
@@ -176,14 +205,14 @@ class Generator:
 
     def fast(self) -> FastLines:
         """The lines of the fast path."""
-        fixed = frozenset({EXAMPLES, *(symbol for symbol, _ in self.model.sizes)})
-        code = FastCode(self.fast_plan, self.names, fixed)
+        code = FastCode(self.fast_plan, self.names, self.fixed, self.scalars())
         sections: dict[str, list[str]] = {"forward": [], "cost": [], "backward": []}
         for section, line, label in code.lines():
             sections[section] += labelled(line, label)
         entries = ", ".join(f'"{s.target}": grad_{s.target}' for s in self.gradients)
         allocate = [line for long in code.allocations() for line in wrapped(long)]
-        return FastLines(sections, [*allocate, *wrapped(f"gradients = {{{entries}}}")], self.ignores_overflow)
+        allocations = [*allocate, *wrapped(f"gradients = {{{entries}}}")]
+        return FastLines(sections, allocations, self.operations.ignores_overflow, code.scalars)
 
 
 @dataclass(frozen=True)
@@ -193,6 +222,16 @@ class FastLines:
     sections: Mapping[str, list[str]]
     allocations: list[str]
     ignores_overflow: bool
+    scalars: ScalarProgram | None
+
+
+@dataclass(frozen=True)
+class Operations:
+    """All equations as operations, the goals among them, and whether an overflow is meant."""
+
+    graph: Graph
+    goals: tuple[Goal, ...]
+    ignores_overflow: bool
 
 
 def _wanted(goals: Sequence[Goal], lowering: Lowering) -> list[int]:
@@ -200,12 +239,21 @@ def _wanted(goals: Sequence[Goal], lowering: Lowering) -> list[int]:
     return [lowering.values["C"], *(goal.node for goal in goals if goal.gradient)]
 
 
-def module_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str, object]:
+CODES: Mapping[str, str] = {
+    "auto": "number by number for batches that are small enough for it, arrays for others",
+    "arrays": "NumPy arrays for every batch",
+    "scalar": "number by number for every batch",
+}
+"""What ``make_gradients`` may be made of."""
+
+
+def module_keys(model: Model, batch: Batch, about: Sequence[str], code: str = "auto") -> dict[str, object]:
     """Everything that ``gradients.py.jinja`` is filled with.
 
-    ``about`` are the lines of the header that say from what the module was made.
+    ``about`` are the lines of the header that say from what the module was made; ``code`` is one of
+    :data:`CODES`.
     """
-    generator = Generator(model, batch)
+    generator = Generator(model, batch, code=code)
     fast = generator.fast()
     keys: dict[str, object] = {
         "docstring": f"Cost and gradients of the network {model.network.name}.",
@@ -214,6 +262,7 @@ def module_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str, o
         "buffer_lines": fast.allocations,
         "fast_sections": fast.sections,
         "ignores_overflow": fast.ignores_overflow,
+        "scalars": None if fast.scalars is None else _scalar_keys(generator, fast.scalars),
         "rooms": any("_room(" in line for line in fast.allocations),
         "forward_lines": generator.lines(generator.forward),
         "cost_forward_lines": generator.lines(generator.needed_for_cost),
@@ -223,6 +272,27 @@ def module_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str, o
         "total": generator.names.quantity("C"),
     }
     return keys | _interface(generator) | helper_keys(generator) | _sample(generator)
+
+
+def _scalar_keys(generator: Generator, program: ScalarProgram) -> dict[str, object]:
+    """What the template needs of the scalar code."""
+    model = generator.model
+    shapes = {q.name: [int(model.with_sizes(d)) for d in q.dims] for q in model.program.parameters}
+    shapes |= {q.name: [int(model.with_sizes(q.dims[0]))] for q in model.program.inputs}
+    entries = [entry for _, found in program.gradients for entry in found]
+    return {
+        "unpacked": [(nested(p.name, shapes[p.name])[1:-1], p.name) for p in model.program.parameters],
+        "inputs": f"{nested('x', shapes['x'])}, {nested('y', shapes['y'])}",
+        "constants": [f"{name} = {text}" for text, name in program.constants.items()],
+        "before": [line for long in program.before for line in wrapped(long)],
+        "sums": [" = ".join((*program.sums[i : i + 6], "0.0")) for i in range(0, len(program.sums), 6)],
+        "each": [line for long in program.each for line in wrapped(long)],
+        "after": [line for long in program.after for line in wrapped(long)],
+        "entries": entries,
+        "cost": program.cost,
+        "most": None if generator.code == "scalar" else program.most,
+        "exponential": any("E ** " in line for line in (*program.before, *program.each, *program.after)),
+    }
 
 
 def _interface(generator: Generator) -> dict[str, object]:
@@ -246,6 +316,7 @@ def _interface(generator: Generator) -> dict[str, object]:
         "output_key": _key(outputs, model),
         "output": last,
         "options": options(generator),
+        "passed_options": "".join(f", {n}={n}" for n in _option_names(generator)),
         "cost_options": cost_options(generator),
         "forward_options": forward_options(generator),
         "size_options": _keywords(dict.fromkeys(names.symbol(symbol) for symbol in open_sizes)),
@@ -276,6 +347,11 @@ def _where(size: sp.Symbol, model: Model) -> str:
 def options(generator: Generator) -> str:
     """The keyword arguments of the gradients: open symbols, open functions and their derivatives."""
     return _keywords([*_symbol_options(generator), *_function_options(generator)])
+
+
+def _option_names(generator: Generator) -> list[str]:
+    named = [*_symbol_options(generator), *_function_options(generator)]
+    return [option.partition("=")[0] for option in named]
 
 
 def cost_options(generator: Generator) -> str:

@@ -10,6 +10,7 @@ import sympy as sp
 from symbackprop.nodes import Call, Dims, Graph, Node
 from symbackprop.numpy_code import Code, Names, scalar_code
 from symbackprop.plan import Plan
+from symbackprop.scalars import ScalarProgram
 
 SIGNS: Mapping[str, str] = {
     "add": "+",
@@ -41,6 +42,9 @@ class FastCode:
     plan: Plan
     names: Names
     fixed: frozenset[sp.Symbol]
+    scalars: ScalarProgram | None = None
+    flat: dict[str, str] = field(default_factory=dict)
+    functions: dict[str, None] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     ones: dict[str, str] = field(default_factory=dict)
 
@@ -67,16 +71,21 @@ class FastCode:
         if node.operation == "product":
             return f"{args[0]}.dot({args[1]}, out={target})"
         if node.operation == "apply":
-            return f"np.{node.detail}({', '.join(args)}, out={target})"
+            return f"{self.function(str(node.detail))}({', '.join(args)}, out={target})"
         if node.operation == "scaled":
             if node.detail == -1:
-                return f"np.negative({args[0]}, out={target})"
-            return f"np.multiply({args[0]}, {self.factor(node.detail)}, out={target})"
+                return f"{self.function('negative')}({args[0]}, out={target})"
+            return f"{self.function('multiply')}({args[0]}, {self.factor(node.detail)}, out={target})"
         if node.operation == "largest":
             return f"np.maximum.reduce({args[0]}, axis={node.detail}, out={target})"
         if node.operation == "where":
             return f"{target}[...] = np.where({', '.join(args)})"
         return self.call(node, args, target)
+
+    def function(self, name: str) -> str:
+        """A function of NumPy by a name of its own, which is looked up faster than an attribute."""
+        self.functions[name] = None
+        return name
 
     def call(self, node: Node, args: Sequence[str], target: str) -> str:
         call = node.detail
@@ -119,8 +128,10 @@ class FastCode:
             symbol = sp.Symbol("_inner", real=True)
             return scalar_code(sp.Mul(node.detail, symbol, evaluate=False), {symbol: inner}, self.names)
         if node.operation == "dot":
-            left, right = (self.text(arg) for arg in node.args)
-            return Code(f"np.vdot({left}, {right})")
+            left, right = node.args
+            if all(arg in self.plan.names and self.graph.dims(arg) for arg in node.args):
+                return Code(f"{self.entries(left)}.dot({self.entries(right)})")
+            return Code(f"np.vdot({self.text(left)}, {self.text(right)})")
         if node.operation == "full":
             return Code(f"np.sum({self.text(node.args[0])})")
         if node.operation == "apply":
@@ -149,6 +160,13 @@ class FastCode:
         code = self.scalar(node)
         return code.text, code.binds
 
+    def entries(self, number: int) -> str:
+        """A buffer as one long vector."""
+        name = self.text(number)
+        if len(self.graph.dims(number)) == 1:
+            return name
+        return self.flat.setdefault(name, f"{name}_entries")
+
     # what is made once
 
     def factor(self, expr: sp.Expr) -> str:
@@ -170,22 +188,37 @@ class FastCode:
 
     def allocations(self) -> list[str]:
         """The lines that make constants and buffers; to be asked for after :meth:`lines`."""
-        lines = [f"{name} = np.asarray({text}, dtype)" for name, text in self.constants.items()]
+        lines = [f"{name} = np.{name}" for name in self.functions]
+        lines += [f"{name} = np.asarray({text}, dtype)" for name, text in self.constants.items()]
         lines += [f"{name} = np.ones({size}, dtype)" for size, name in self.ones.items()]
+        lines += self.in_one_piece()
         for buffer in self.plan.buffers:
             targets = " = ".join(buffer.names)
             shape = shape_code(buffer.dims, self.names)
-            if buffer.host is None:
-                lines.append(f"{targets} = np.empty({shape}, dtype)")
-            else:
+            if buffer.host is not None:
                 lines.append(f"{targets} = _room({buffer.host}, {shape})")
-        return lines
+            elif self.scalars is None or buffer.names[0] not in dict(self.scalars.gradients):
+                lines.append(f"{targets} = np.empty({shape}, dtype)")
+        return [*lines, *(f"{flat} = {name}.reshape(-1)" for name, flat in self.flat.items())]
+
+    def in_one_piece(self) -> Iterator[str]:
+        """The gradients one behind the other, so that scalar code writes them all at once."""
+        if self.scalars is None:
+            return
+        start = 0
+        yield f"flat = np.empty({sum(len(entries) for _, entries in self.scalars.gradients)}, dtype)"
+        shapes = {buffer.names[0]: buffer.dims for buffer in self.plan.buffers}
+        for name, entries in self.scalars.gradients:
+            part = f"flat[{start}:{start + len(entries)}]"
+            yield f"{name} = {part}.reshape({shape_code(shapes[name], self.names)})"
+            start += len(entries)
 
 
 def shape_code(dims: Dims, names: Names) -> str:
     """A shape as a tuple.
 
-    >>> shape_code((sp.Integer(2),), Names({sp.Integer(2): "2"}))
+    >>> n = sp.Symbol("n_1")
+    >>> shape_code((n,), Names({n: "2"}))
     '(2,)'
     """
     sizes = [names.symbol(size) for size in dims]

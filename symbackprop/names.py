@@ -9,14 +9,19 @@ import reprlib
 from collections.abc import Iterable
 
 _SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
-_NUMBERED = re.compile(r"(W|w|b|z|a|x|y|t|C|C_x|delta|adjoint_a)_?\d*|(grad|d|adjoint)_?[A-Za-z]_?\d*")
+_NUMBERED = re.compile(
+    r"(W|w|b|z|a|x|y|t|C|C_x|delta|adjoint_a)_?\d*|(grad|d|adjoint)_?[A-Za-z]_?\d*|(factor|scale|ones_|u)\d+"
+)
 _LENGTH = 30
 
 _INDICES_AND_QUANTITIES = "i j k l p q r s t N R pi e"
 _IN_FORMULAS = "exp log sqrt abs tanh sinh cosh sin cos arctan atan erf max min sign where sum"
 _IN_CODE = (
     "np numpy forward cost cost_and_gradients make_gradients parameters PARAMETERS gradients outputs "
-    "batch_size dtype learning_rate self float int len range total penalty example_costs sizes buffers"
+    "batch_size dtype learning_rate self float int len range zip total penalty example_costs sizes buffers "
+    "add subtract multiply divide negative reciprocal maximum minimum power expm1 logaddexp arctan2 greater "
+    "greater_equal less less_equal equal not_equal one two half zero ones flat names shapes own arrays E "
+    "scalar_cost_and_gradients"
 )
 
 RESERVED = frozenset(f"{_INDICES_AND_QUANTITIES} {_IN_FORMULAS} {_IN_CODE}".split())

@@ -29,7 +29,7 @@ from symbackprop.any_depth import any_depth_keys
 from symbackprop.batch import Batch, batch
 from symbackprop.chain import Adjoint, backward_equations, reverse
 from symbackprop.check import at_depth
-from symbackprop.codegen import module_keys
+from symbackprop.codegen import CODES, module_keys
 from symbackprop.compose import compose, compose_total
 from symbackprop.composite import composite_route
 from symbackprop.equations import Equation, Quantity, Step
@@ -159,9 +159,24 @@ class NetworkDerivation:
     @cached_property
     def code(self) -> str:
         """The source of the generated NumPy module."""
+        return self.module_source()
+
+    def module_source(self, code: str = "auto") -> str:
+        """The source of a generated module.
+
+        Args:
+            code: what ``make_gradients`` is made of: ``arrays``, ``scalar`` (number by number, for tiny
+                networks) or ``auto``, whichever is expected to be faster for the batch size.
+
+        Raises:
+            SymbackpropError: for a code that doesn't exist.
+            NoRule: for scalar code of a network that has none.
+        """
+        if code not in CODES:
+            raise SymbackpropError(f"code: {code!r}: there are auto, arrays and scalar")
         if self.model.symbolic_depth:
             return fill("any_depth.py.jinja", any_depth_keys(self.model, self.batch, self.about))
-        return fill("gradients.py.jinja", module_keys(self.model, self.batch, self.about))
+        return fill("gradients.py.jinja", module_keys(self.model, self.batch, self.about, code))
 
     @property
     def about(self) -> tuple[str, ...]:

@@ -259,3 +259,92 @@ def test_the_mean_over_examples_is_multiplied_in_once():
     code = sb.derive(sb.from_mapping(DEEP)).code
     fast = code[code.index("def make_gradients") : code.index("# --- checks")]
     assert fast.count("factor1") == 2 and "1.0 / N" in fast
+
+
+# --- scalar code -----------------------------------------------------------------------------------
+
+
+def tiny(**changed):
+    spec = {
+        "name": "tiny",
+        "input": {"size": 2},
+        "layers": [{"size": 3, "activation": "tanh"}, {"size": 2, "activation": "sigmoid"}],
+        "cost": {"kind": "squared_error", "scale": "1/2"},
+    }
+    return sb.derive(sb.from_mapping({**spec, **changed}))
+
+
+def source(derivation, code):
+    return derivation.module_source(code=code)
+
+
+def compiled(text):
+    namespace = {}
+    exec(compile(text, "<generated>", "exec"), namespace)
+    return type("Module", (), {name: staticmethod(v) if callable(v) else v for name, v in namespace.items()})
+
+
+TINY = {
+    "tanh and sigmoid": {},
+    "softmax": {
+        "layers": [{"size": 3, "activation": "softmax"}],
+        "cost": {"kind": "cross_entropy"},
+        "facts": {"targets_sum_to_one": True},
+    },
+    "softmax twice": {"layers": [{"size": 3, "activation": "softmax"}, {"size": 2, "activation": "softmax"}]},
+    "a penalty": {"penalty": {"l2": "lambda/(2*N)"}},
+    "choices": {"layers": [{"size": 3, "activation": "relu"}, {"size": 2, "activation": "leaky_relu"}]},
+    "a sum over examples": {"cost": {"kind": "huber", "examples": "sum", "outputs": "mean"}},
+    "its own formula": {
+        "layers": [{"size": 2, "activation": {"formula": "z/(1 + abs(z)) + sqrt(1 + z**2)"}}]
+    },
+}
+
+
+@pytest.mark.parametrize("case", TINY)
+def test_scalar_code_is_equal_to_the_plain_code(case):
+    text = source(tiny(**TINY[case]), "scalar")
+    assert "return scalar_cost_and_gradients\n" in text
+    module = compiled(text)
+    for batch in (1, 3):
+        for dtype in LIMITS:
+            fast, options = module.make_gradients(batch, dtype), options_of(module)
+            for seed in range(3):
+                agree(module, fast, numbers(module, {}, batch, dtype, seed), dtype, options)
+
+
+def test_scalar_code_leaves_what_overflows_to_the_arrays():
+    module = compiled(source(tiny(), "scalar"))
+    parameters, x, y = numbers(module, {}, 1)
+    parameters = {name: 2000.0 * value for name, value in parameters.items()}
+    for sign in (1.0, -1.0):
+        agree(
+            module,
+            module.make_gradients(1),
+            ({**parameters, "b2": np.full(2, 800.0 * sign)}, x, y),
+            np.float64,
+            {},
+        )
+
+
+def test_what_scalar_code_returned_may_be_changed():
+    module = compiled(source(tiny(), "scalar"))
+    fast, arrays = module.make_gradients(2), numbers(module, {}, 2)
+    _, wanted = module.cost_and_gradients(*arrays)
+    for _ in range(3):
+        _, gradients = fast(*arrays)
+        assert worst(gradients, wanted) < 1e-13
+        gradients.pop("W1")[...] = np.nan
+    with pytest.raises(ValueError, match="x must have 2 rows"):
+        fast(arrays[0], arrays[1][:1], arrays[2][:1])
+
+
+def test_code_is_chosen_by_the_model_and_can_be_forced():
+    assert "scalar_cost_and_gradients if N <= " in source(tiny(), "auto")
+    assert "scalar" not in source(tiny(), "arrays")
+    wide = sb.derive(sb.load("30-20-10"))
+    assert "scalar" not in source(wide, "auto")
+    with pytest.raises(sb.SymbackpropError, match="'scalar' is for tiny networks"):
+        source(wide, "scalar")
+    with pytest.raises(sb.SymbackpropError, match="code: 'fast': there are auto, arrays and scalar"):
+        source(tiny(), "fast")
