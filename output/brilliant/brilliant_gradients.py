@@ -94,6 +94,9 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
         (N, n_0),
         (N, 1),
     ]
+    add = np.add
+    subtract = np.subtract
+    multiply = np.multiply
     factor1 = np.asarray(1.0 / N, dtype)
     ones = np.ones(N, dtype)
     grad_W1 = np.empty((n_1, n_0), dtype)
@@ -111,6 +114,7 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
     t1 = _room(grad_W1, (N, 1))
     t2 = _room(grad_W1, (N, n_2))
     t3 = _room(grad_W1, (N, n_1))
+    delta3_entries = delta3.reshape(-1)
     gradients = {
         "W1": grad_W1,
         "b1": grad_b1,
@@ -129,31 +133,31 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
         W1, b1, W2, b2, W3, b3, x, y = arrays
         # forward
         x.dot(W1.T, out=z1)  # (z-1)
-        np.add(z1, b1, out=z1)  # (z-1)
+        add(z1, b1, out=z1)  # (z-1)
         a1[...] = g(z1)  # (a-1)
         a1.dot(W2.T, out=z2)  # (z-2)
-        np.add(z2, b2, out=z2)  # (z-2)
+        add(z2, b2, out=z2)  # (z-2)
         a2[...] = g(z2)  # (a-2)
         a2.dot(W3.T, out=z3)  # (z-3)
-        np.add(z3, b3, out=z3)  # (z-3)
+        add(z3, b3, out=z3)  # (z-3)
         a3[...] = g_o(z3)  # (a-3)
         # cost
-        np.subtract(a3, y, out=delta3)  # (total-cost)
-        total = (0.5 / N) * np.vdot(delta3, delta3)  # (total-cost)
+        subtract(a3, y, out=delta3)  # (total-cost)
+        total = (0.5 / N) * delta3_entries.dot(delta3_entries)  # (total-cost)
         # backward
         t1[...] = g_o_prime(z3)  # (delta-3)
-        np.multiply(delta3, t1, out=delta3)  # (delta-3)
-        np.multiply(delta3, factor1, out=delta3)  # (delta-3)
+        multiply(delta3, t1, out=delta3)  # (delta-3)
+        multiply(delta3, factor1, out=delta3)  # (delta-3)
         delta3.T.dot(a2, out=grad_W3)  # (grad-W-3)
         ones.dot(delta3, out=grad_b3)  # (grad-b-3)
         delta3.dot(W3, out=delta2)  # (delta-2)
         t2[...] = g_prime(z2)  # (delta-2)
-        np.multiply(delta2, t2, out=delta2)  # (delta-2)
+        multiply(delta2, t2, out=delta2)  # (delta-2)
         delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
         ones.dot(delta2, out=grad_b2)  # (grad-b-2)
         delta2.dot(W2, out=delta1)  # (delta-1)
         t3[...] = g_prime(z1)  # (delta-1)
-        np.multiply(delta1, t3, out=delta1)  # (delta-1)
+        multiply(delta1, t3, out=delta1)  # (delta-1)
         delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
         ones.dot(delta1, out=grad_b1)  # (grad-b-1)
         return float(total), gradients.copy()

@@ -94,20 +94,25 @@ def make_gradients(batch_size, dtype=np.float64):
         (N, 1),
         (N, 1),
     ]
+    add = np.add
+    subtract = np.subtract
+    multiply = np.multiply
     factor1 = np.asarray(2.0 / N, dtype)
     ones = np.ones(N, dtype)
-    grad_W1 = np.empty((1, 1), dtype)
-    grad_b1 = np.empty((1,), dtype)
-    grad_W2 = np.empty((2, 1), dtype)
-    grad_b2 = np.empty((2,), dtype)
-    grad_W3 = np.empty((1, 2), dtype)
-    grad_b3 = np.empty((1,), dtype)
+    flat = np.empty(9, dtype)
+    grad_W1 = flat[0:1].reshape((1, 1))
+    grad_b1 = flat[1:2].reshape((1,))
+    grad_W2 = flat[2:4].reshape((2, 1))
+    grad_b2 = flat[4:6].reshape((2,))
+    grad_W3 = flat[6:8].reshape((1, 2))
+    grad_b3 = flat[8:9].reshape((1,))
     z1 = a1 = np.empty((N, 1), dtype)
     z2 = a2 = np.empty((N, 2), dtype)
     z3 = a3 = np.empty((N, 1), dtype)
     t1 = _room(grad_W3, (N, 2))
     t2 = _room(grad_W2, (N, 1))
     t3 = _room(grad_b3, (1, N))
+    z3_entries = z3.reshape(-1)
     gradients = {
         "W1": grad_W1,
         "b1": grad_b1,
@@ -126,29 +131,84 @@ def make_gradients(batch_size, dtype=np.float64):
         W1, b1, W2, b2, W3, b3, x, y = arrays
         # forward
         x.dot(W1.T, out=z1)  # (z-1)
-        np.add(z1, b1, out=z1)  # (z-1)
+        add(z1, b1, out=z1)  # (z-1)
         z1.dot(W2.T, out=z2)  # (z-2)
-        np.add(z2, b2, out=z2)  # (z-2)
+        add(z2, b2, out=z2)  # (z-2)
         z2.dot(W3.T, out=z3)  # (z-3)
-        np.add(z3, b3, out=z3)  # (z-3)
+        add(z3, b3, out=z3)  # (z-3)
         # cost
-        np.subtract(z3, y, out=z3)  # (total-cost)
-        total = np.vdot(z3, z3) / N  # (total-cost)
+        subtract(z3, y, out=z3)  # (total-cost)
+        total = z3_entries.dot(z3_entries) / N  # (total-cost)
         # backward
         z3.dot(W3, out=t1)  # (grad-W-1)
-        np.multiply(t1, factor1, out=t1)  # (grad-W-1)
+        multiply(t1, factor1, out=t1)  # (grad-W-1)
         t1.dot(W2, out=t2)  # (grad-W-1)
         t2.T.dot(x, out=grad_W1)  # (grad-W-1)
         ones.dot(t2, out=grad_b1)  # (grad-b-1)
         t1.T.dot(z1, out=grad_W2)  # (grad-W-2)
         ones.dot(t1, out=grad_b2)  # (grad-b-2)
-        np.multiply(z3.T, factor1, out=t3)  # (grad-W-3)
+        multiply(z3.T, factor1, out=t3)  # (grad-W-3)
         t3.dot(z2, out=grad_W3)  # (grad-W-3)
         ones.dot(z3, out=grad_b3)  # (grad-b-3)
-        np.multiply(grad_b3, factor1, out=grad_b3)  # (grad-b-3)
+        multiply(grad_b3, factor1, out=grad_b3)  # (grad-b-3)
         return float(total), gradients.copy()
 
-    return cost_and_gradients
+    scale1 = 1.0 / N
+    scale2 = 2.0 / N
+
+    def scalar_cost_and_gradients(parameters, x, y):
+        """The same number by number: for a network this small, calls would take longer than the arithmetic."""
+        arrays = [*parameters.values(), x, y]
+        if not (_as_told(arrays, shapes, dtype, own) and [*parameters] == names):
+            arrays = _checked_for_buffers(parameters, x, y, shapes, dtype, own)
+        W1, b1, W2, b2, W3, b3, x, y = arrays
+        (W1_1_1,), = W1.tolist()
+        b1_1, = b1.tolist()
+        (W2_1_1,), (W2_2_1,) = W2.tolist()
+        b2_1, b2_2 = b2.tolist()
+        (W3_1_1, W3_1_2), = W3.tolist()
+        b3_1, = b3.tolist()
+        u21 = grad_W1_1_1 = grad_b1_1 = grad_W2_1_1 = grad_W2_2_1 = grad_b2_1 = 0.0
+        grad_b2_2 = grad_W3_1_1 = grad_W3_1_2 = u36_1 = 0.0
+        try:
+            for (x_1,), (y_1,) in zip(x.tolist(), y.tolist()):
+                z1_1 = x_1 * W1_1_1 + b1_1  # (z-1)
+                z2_1 = z1_1 * W2_1_1 + b2_1  # (z-2)
+                z2_2 = z1_1 * W2_2_1 + b2_2  # (z-2)
+                z3_1 = z2_1 * W3_1_1 + z2_2 * W3_1_2 + b3_1  # (z-3)
+                u20_1 = z3_1 - y_1
+                u21 += u20_1 * u20_1
+                u24_1 = scale2 * (u20_1 * W3_1_1)
+                u24_2 = scale2 * (u20_1 * W3_1_2)
+                u25_1 = u24_1 * W2_1_1 + u24_2 * W2_2_1
+                grad_W1_1_1 += u25_1 * x_1  # (grad-W-1)
+                grad_b1_1 += u25_1  # (grad-b-1)
+                grad_W2_1_1 += u24_1 * z1_1  # (grad-W-2)
+                grad_W2_2_1 += u24_2 * z1_1  # (grad-W-2)
+                grad_b2_1 += u24_1  # (grad-b-2)
+                grad_b2_2 += u24_2  # (grad-b-2)
+                u34_1 = scale2 * u20_1
+                grad_W3_1_1 += u34_1 * z2_1  # (grad-W-3)
+                grad_W3_1_2 += u34_1 * z2_2  # (grad-W-3)
+                u36_1 += u20_1
+            total = scale1 * u21  # (total-cost)
+            grad_b3_1 = scale2 * u36_1  # (grad-b-3)
+        except ArithmeticError:  # an overflow, or a division by zero: arrays know infinity
+            return cost_and_gradients(parameters, x, y)
+        flat[:] = (
+            grad_W1_1_1,
+            grad_b1_1,
+            grad_W2_1_1,
+            grad_W2_2_1,
+            grad_b2_1,
+            grad_b2_2,
+            grad_W3_1_1,
+            grad_W3_1_2,
+            grad_b3_1,
+        )
+        return total, gradients.copy()
+
+    return scalar_cost_and_gradients if N <= 4 else cost_and_gradients
 
 
 # --- checks of what is handed in ---

@@ -75,6 +75,8 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
         (N, n_0),
         (N, n_2),
     ]
+    subtract = np.subtract
+    multiply = np.multiply
     factor1 = np.asarray(2.0 / N, dtype)
     grad_W1 = np.empty((n_1, n_0), dtype)
     grad_W2 = np.empty((n_2, n_1), dtype)
@@ -85,6 +87,7 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
     t1 = _room(grad_W2, (N, n_2))
     t2 = _room(grad_W2, (N, n_1))
     t3 = _room(grad_W1, (N, n_1))
+    a2_entries = a2.reshape(-1)
     gradients = {"W1": grad_W1, "W2": grad_W2}
     own = {id(gradient) for gradient in gradients.values()}
 
@@ -100,15 +103,15 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
         a1.dot(W2.T, out=z2)  # (z-2)
         a2[...] = g(z2)  # (a-2)
         # cost
-        np.subtract(a2, y, out=a2)  # (total-cost)
-        total = np.vdot(a2, a2) / N  # (total-cost)
+        subtract(a2, y, out=a2)  # (total-cost)
+        total = a2_entries.dot(a2_entries) / N  # (total-cost)
         # backward
         t1[...] = g_prime(z2)  # (grad-W-1)
-        np.multiply(a2, t1, out=a2)  # (grad-W-1)
-        np.multiply(a2, factor1, out=a2)  # (grad-W-1)
+        multiply(a2, t1, out=a2)  # (grad-W-1)
+        multiply(a2, factor1, out=a2)  # (grad-W-1)
         a2.dot(W2, out=t2)  # (grad-W-1)
         t3[...] = g_prime(z1)  # (grad-W-1)
-        np.multiply(t2, t3, out=t2)  # (grad-W-1)
+        multiply(t2, t3, out=t2)  # (grad-W-1)
         t2.T.dot(x, out=grad_W1)  # (grad-W-1)
         a2.T.dot(a1, out=grad_W2)  # (grad-W-2)
         return float(total), gradients.copy()

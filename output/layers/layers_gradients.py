@@ -104,6 +104,12 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2, n_3):
         (N, n_0),
         (N, n_3),
     ]
+    add = np.add
+    negative = np.negative
+    exp = np.exp
+    reciprocal = np.reciprocal
+    subtract = np.subtract
+    multiply = np.multiply
     one = np.asarray(1.0, dtype)
     factor1 = np.asarray(1.0 / N / n_3, dtype)
     ones = np.ones(N, dtype)
@@ -122,6 +128,7 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2, n_3):
     t4 = _room(grad_W2, (N, n_2))
     t5 = _room(grad_W2, (N, n_1))
     t6 = _room(grad_W1, (N, n_1))
+    t1_entries = t1.reshape(-1)
     gradients = {
         "W1": grad_W1,
         "b1": grad_b1,
@@ -141,39 +148,39 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2, n_3):
         with np.errstate(over="ignore"):  # exp may overflow where 1 / (1 + exp(-z)) is 0
             # forward
             x.dot(W1.T, out=z1)  # (z-1)
-            np.add(z1, b1, out=z1)  # (z-1)
-            np.negative(z1, out=a1)  # (a-1)
-            np.exp(a1, out=a1)  # (a-1)
-            np.add(a1, one, out=a1)  # (a-1)
-            np.reciprocal(a1, out=a1)  # (a-1)
+            add(z1, b1, out=z1)  # (z-1)
+            negative(z1, out=a1)  # (a-1)
+            exp(a1, out=a1)  # (a-1)
+            add(a1, one, out=a1)  # (a-1)
+            reciprocal(a1, out=a1)  # (a-1)
             a1.dot(W2.T, out=z2)  # (z-2)
-            np.add(z2, b2, out=z2)  # (z-2)
-            np.negative(z2, out=a2)  # (a-2)
-            np.exp(a2, out=a2)  # (a-2)
-            np.add(a2, one, out=a2)  # (a-2)
-            np.reciprocal(a2, out=a2)  # (a-2)
+            add(z2, b2, out=z2)  # (z-2)
+            negative(z2, out=a2)  # (a-2)
+            exp(a2, out=a2)  # (a-2)
+            add(a2, one, out=a2)  # (a-2)
+            reciprocal(a2, out=a2)  # (a-2)
             a2.dot(W3.T, out=z3)  # (z-3)
-            np.add(z3, b3, out=z3)  # (z-3)
-            np.negative(z3, out=a3)  # (a-3)
-            np.exp(a3, out=a3)  # (a-3)
-            np.add(a3, one, out=a3)  # (a-3)
-            np.reciprocal(a3, out=a3)  # (a-3)
+            add(z3, b3, out=z3)  # (z-3)
+            negative(z3, out=a3)  # (a-3)
+            exp(a3, out=a3)  # (a-3)
+            add(a3, one, out=a3)  # (a-3)
+            reciprocal(a3, out=a3)  # (a-3)
             # cost
-            np.subtract(a3, y, out=t1)  # (total-cost)
-            total = np.vdot(t1, t1) * (0.5 / N / n_3)  # (total-cost)
+            subtract(a3, y, out=t1)  # (total-cost)
+            total = t1_entries.dot(t1_entries) * (0.5 / N / n_3)  # (total-cost)
             # backward
-            np.subtract(one, a3, out=t2)  # (grad-W-1)
-            np.multiply(a3, t2, out=a3)  # (grad-W-1)
-            np.multiply(a3, t1, out=a3)  # (grad-W-1)
-            np.multiply(a3, factor1, out=a3)  # (grad-W-1)
+            subtract(one, a3, out=t2)  # (grad-W-1)
+            multiply(a3, t2, out=a3)  # (grad-W-1)
+            multiply(a3, t1, out=a3)  # (grad-W-1)
+            multiply(a3, factor1, out=a3)  # (grad-W-1)
             a3.dot(W3, out=t3)  # (grad-W-1)
-            np.multiply(t3, a2, out=t3)  # (grad-W-1)
-            np.subtract(one, a2, out=t4)  # (grad-W-1)
-            np.multiply(t3, t4, out=t3)  # (grad-W-1)
+            multiply(t3, a2, out=t3)  # (grad-W-1)
+            subtract(one, a2, out=t4)  # (grad-W-1)
+            multiply(t3, t4, out=t3)  # (grad-W-1)
             t3.dot(W2, out=t5)  # (grad-W-1)
-            np.multiply(t5, a1, out=t5)  # (grad-W-1)
-            np.subtract(one, a1, out=t6)  # (grad-W-1)
-            np.multiply(t5, t6, out=t5)  # (grad-W-1)
+            multiply(t5, a1, out=t5)  # (grad-W-1)
+            subtract(one, a1, out=t6)  # (grad-W-1)
+            multiply(t5, t6, out=t5)  # (grad-W-1)
             t5.T.dot(x, out=grad_W1)  # (grad-W-1)
             ones.dot(t5, out=grad_b1)  # (grad-b-1)
             t3.T.dot(a1, out=grad_W2)  # (grad-W-2)

@@ -111,6 +111,14 @@ def make_gradients(batch_size, dtype=np.float64):
         (N, 784),
         (N, 10),
     ]
+    add = np.add
+    maximum = np.maximum
+    subtract = np.subtract
+    exp = np.exp
+    divide = np.divide
+    log = np.log
+    multiply = np.multiply
+    greater = np.greater
     zero = np.asarray(0.0, dtype)
     factor1 = np.asarray(1.0 / N, dtype)
     ones = np.ones(10, dtype)
@@ -146,35 +154,35 @@ def make_gradients(batch_size, dtype=np.float64):
         W1, b1, W2, b2, W3, b3, x, y = arrays
         # forward
         x.dot(W1.T, out=z1)  # (z-1)
-        np.add(z1, b1, out=z1)  # (z-1)
-        np.maximum(z1, zero, out=a1)  # (a-1)
+        add(z1, b1, out=z1)  # (z-1)
+        maximum(z1, zero, out=a1)  # (a-1)
         a1.dot(W2.T, out=z2)  # (z-2)
-        np.add(z2, b2, out=z2)  # (z-2)
-        np.maximum(z2, zero, out=a2)  # (a-2)
+        add(z2, b2, out=z2)  # (z-2)
+        maximum(z2, zero, out=a2)  # (a-2)
         a2.dot(W3.T, out=z3)  # (z-3)
-        np.add(z3, b3, out=z3)  # (z-3)
+        add(z3, b3, out=z3)  # (z-3)
         np.maximum.reduce(z3, axis=1, out=t2)  # (a-3)
-        np.subtract(z3, t2[:, None], out=z3)  # (a-3)
-        np.exp(z3, out=a3)  # (a-3)
+        subtract(z3, t2[:, None], out=z3)  # (a-3)
+        exp(z3, out=a3)  # (a-3)
         a3.dot(ones, out=t2)  # (a-3)
-        np.divide(a3, t2[:, None], out=a3)  # (a-3)
+        divide(a3, t2[:, None], out=a3)  # (a-3)
         # cost
-        np.log(t2, out=t2)  # (total-cost)
-        np.subtract(z3, t2[:, None], out=z3)  # (total-cost)
+        log(t2, out=t2)  # (total-cost)
+        subtract(z3, t2[:, None], out=z3)  # (total-cost)
         total = (-1.0 / N) * np.vdot(z3, y)  # (total-cost)
         # backward
-        np.subtract(a3, y, out=delta3)  # (delta-3)
-        np.multiply(delta3, factor1, out=delta3)  # (delta-3)
+        subtract(a3, y, out=delta3)  # (delta-3)
+        multiply(delta3, factor1, out=delta3)  # (delta-3)
         delta3.T.dot(a2, out=grad_W3)  # (grad-W-3)
         ones_2.dot(delta3, out=grad_b3)  # (grad-b-3)
         delta3.dot(W3, out=t3)  # (delta-2)
-        np.greater(a2, zero, out=delta2)  # (delta-2)
-        np.multiply(t3, delta2, out=delta2)  # (delta-2)
+        greater(a2, zero, out=delta2)  # (delta-2)
+        multiply(t3, delta2, out=delta2)  # (delta-2)
         delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
         ones_2.dot(delta2, out=grad_b2)  # (grad-b-2)
         delta2.dot(W2, out=t4)  # (delta-1)
-        np.greater(a1, zero, out=delta1)  # (delta-1)
-        np.multiply(t4, delta1, out=delta1)  # (delta-1)
+        greater(a1, zero, out=delta1)  # (delta-1)
+        multiply(t4, delta1, out=delta1)  # (delta-1)
         delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
         ones_2.dot(delta1, out=grad_b1)  # (grad-b-1)
         return float(total), gradients.copy()

@@ -89,6 +89,12 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
         (N, n_0),
         (N, n_2),
     ]
+    add = np.add
+    negative = np.negative
+    exp = np.exp
+    reciprocal = np.reciprocal
+    subtract = np.subtract
+    multiply = np.multiply
     one = np.asarray(1.0, dtype)
     factor1 = np.asarray(1.0 / N, dtype)
     ones = np.ones(N, dtype)
@@ -101,6 +107,7 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
     t1 = np.empty((N, n_2), dtype)
     t2 = _room(grad_W1, (N, n_2))
     t3 = _room(grad_W1, (N, n_1))
+    t1_entries = t1.reshape(-1)
     gradients = {"W1": grad_W1, "b1": grad_b1, "W2": grad_W2, "b2": grad_b2}
     own = {id(gradient) for gradient in gradients.values()}
 
@@ -113,31 +120,31 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
         with np.errstate(over="ignore"):  # exp may overflow where 1 / (1 + exp(-z)) is 0
             # forward
             x.dot(W1.T, out=z1)  # (z-1)
-            np.add(z1, b1, out=z1)  # (z-1)
-            np.negative(z1, out=a1)  # (a-1)
-            np.exp(a1, out=a1)  # (a-1)
-            np.add(a1, one, out=a1)  # (a-1)
-            np.reciprocal(a1, out=a1)  # (a-1)
+            add(z1, b1, out=z1)  # (z-1)
+            negative(z1, out=a1)  # (a-1)
+            exp(a1, out=a1)  # (a-1)
+            add(a1, one, out=a1)  # (a-1)
+            reciprocal(a1, out=a1)  # (a-1)
             a1.dot(W2.T, out=z2)  # (z-2)
-            np.add(z2, b2, out=z2)  # (z-2)
-            np.negative(z2, out=a2)  # (a-2)
-            np.exp(a2, out=a2)  # (a-2)
-            np.add(a2, one, out=a2)  # (a-2)
-            np.reciprocal(a2, out=a2)  # (a-2)
+            add(z2, b2, out=z2)  # (z-2)
+            negative(z2, out=a2)  # (a-2)
+            exp(a2, out=a2)  # (a-2)
+            add(a2, one, out=a2)  # (a-2)
+            reciprocal(a2, out=a2)  # (a-2)
             # cost
-            np.subtract(a2, y, out=t1)  # (total-cost)
-            total = (0.5 / N) * np.vdot(t1, t1)  # (total-cost)
+            subtract(a2, y, out=t1)  # (total-cost)
+            total = (0.5 / N) * t1_entries.dot(t1_entries)  # (total-cost)
             # backward
-            np.subtract(one, a2, out=t2)  # (delta-2)
-            np.multiply(a2, t2, out=delta2)  # (delta-2)
-            np.multiply(delta2, t1, out=delta2)  # (delta-2)
-            np.multiply(delta2, factor1, out=delta2)  # (delta-2)
+            subtract(one, a2, out=t2)  # (delta-2)
+            multiply(a2, t2, out=delta2)  # (delta-2)
+            multiply(delta2, t1, out=delta2)  # (delta-2)
+            multiply(delta2, factor1, out=delta2)  # (delta-2)
             delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
             ones.dot(delta2, out=grad_b2)  # (grad-b-2)
             delta2.dot(W2, out=t3)  # (delta-1)
-            np.multiply(t3, a1, out=t3)  # (delta-1)
-            np.subtract(one, a1, out=delta1)  # (delta-1)
-            np.multiply(t3, delta1, out=delta1)  # (delta-1)
+            multiply(t3, a1, out=t3)  # (delta-1)
+            subtract(one, a1, out=delta1)  # (delta-1)
+            multiply(t3, delta1, out=delta1)  # (delta-1)
             delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
             ones.dot(delta1, out=grad_b1)  # (grad-b-1)
         return float(total), gradients.copy()

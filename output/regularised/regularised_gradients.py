@@ -100,6 +100,14 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
         (N, n_0),
         (N, n_2),
     ]
+    add = np.add
+    maximum = np.maximum
+    subtract = np.subtract
+    exp = np.exp
+    divide = np.divide
+    log = np.log
+    multiply = np.multiply
+    greater = np.greater
     zero = np.asarray(0.0, dtype)
     factor1 = np.asarray(1.0 / N, dtype)
     ones = np.ones(n_2, dtype)
@@ -126,33 +134,33 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
         W1, b1, W2, b2, x, y = arrays
         # forward
         x.dot(W1.T, out=z1)  # (z-1)
-        np.add(z1, b1, out=z1)  # (z-1)
-        np.maximum(z1, zero, out=a1)  # (a-1)
+        add(z1, b1, out=z1)  # (z-1)
+        maximum(z1, zero, out=a1)  # (a-1)
         a1.dot(W2.T, out=z2)  # (z-2)
-        np.add(z2, b2, out=z2)  # (z-2)
+        add(z2, b2, out=z2)  # (z-2)
         np.maximum.reduce(z2, axis=1, out=t2)  # (a-2)
-        np.subtract(z2, t2[:, None], out=z2)  # (a-2)
-        np.exp(z2, out=a2)  # (a-2)
+        subtract(z2, t2[:, None], out=z2)  # (a-2)
+        exp(z2, out=a2)  # (a-2)
         a2.dot(ones, out=t2)  # (a-2)
-        np.divide(a2, t2[:, None], out=a2)  # (a-2)
+        divide(a2, t2[:, None], out=a2)  # (a-2)
         # cost
         penalty = (np.vdot(W1, W1) + np.vdot(W2, W2)) * (0.5 * lambda_ / N)  # (penalty)
-        np.log(t2, out=t2)  # (total-cost)
-        np.subtract(z2, t2[:, None], out=z2)  # (total-cost)
+        log(t2, out=t2)  # (total-cost)
+        subtract(z2, t2[:, None], out=z2)  # (total-cost)
         total = penalty - np.vdot(z2, y) / N  # (total-cost)
         # backward
-        np.subtract(a2, y, out=delta2)  # (delta-2)
-        np.multiply(delta2, factor1, out=delta2)  # (delta-2)
+        subtract(a2, y, out=delta2)  # (delta-2)
+        multiply(delta2, factor1, out=delta2)  # (delta-2)
         delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
-        np.multiply(W2, lambda_ / N, out=t3)  # (grad-W-2)
-        np.add(grad_W2, t3, out=grad_W2)  # (grad-W-2)
+        multiply(W2, lambda_ / N, out=t3)  # (grad-W-2)
+        add(grad_W2, t3, out=grad_W2)  # (grad-W-2)
         ones_2.dot(delta2, out=grad_b2)  # (grad-b-2)
         delta2.dot(W2, out=t4)  # (delta-1)
-        np.greater(a1, zero, out=delta1)  # (delta-1)
-        np.multiply(t4, delta1, out=delta1)  # (delta-1)
+        greater(a1, zero, out=delta1)  # (delta-1)
+        multiply(t4, delta1, out=delta1)  # (delta-1)
         delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
-        np.multiply(W1, lambda_ / N, out=t5)  # (grad-W-1)
-        np.add(grad_W1, t5, out=grad_W1)  # (grad-W-1)
+        multiply(W1, lambda_ / N, out=t5)  # (grad-W-1)
+        add(grad_W1, t5, out=grad_W1)  # (grad-W-1)
         ones_2.dot(delta1, out=grad_b1)  # (grad-b-1)
         return float(total), gradients.copy()
 
