@@ -72,6 +72,8 @@ FORMS: dict[str, str] = {
     "components": "every entry written out, for tiny networks",
     "general": "any hidden layer l of L layers, from the layer after it",
     "graph": "a letter for every single operation, a numbered step for each derivative, for tiny networks",
+    "worked": "the numbers of [values] put in and evaluated, with one step of gradient descent",
+    "swell": "how many operations the gradients take written out, and how many in delta form",
 }
 """The forms that a derivation can be printed in."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import sympy as sp
 
@@ -37,6 +37,13 @@ FEWEST_LAYERS = 3
 """So many layers have hidden layers with and without another hidden layer after them."""
 
 
+class Check(Protocol):
+    """Something that checks equalities of a kind."""
+
+    def check(self, equality: Equality) -> Finding:
+        """What was found for one equality."""
+
+
 @dataclass(frozen=True)
 class Checker:
     """Checks equalities about one derivation.
@@ -45,7 +52,7 @@ class Checker:
     """
 
     derivation: NetworkDerivation
-    own: Mapping[str, Laboratory] = field(default_factory=dict)
+    own: Mapping[str, Check] = field(default_factory=dict)
 
     def check(self, equality: Equality) -> Finding:
         """Check an equality in the program that it is about."""
@@ -55,7 +62,7 @@ class Checker:
             return replace(self.any_depth.check(inner), equality=equality)
         if self.derivation.model.symbolic_depth and not kind.startswith("function"):
             return self.at_numbers(equality)
-        return self.laboratories[kind].check(equality)
+        return (self.own.get(kind) or self.laboratories[kind]).check(equality)
 
     def at_numbers(self, equality: Equality) -> Finding:
         """Check an equality about any layer in a network of a few layers, for each hidden one."""
@@ -81,7 +88,6 @@ class Checker:
         named = tuple(a.named for a in derived.adjoints if a.named is not None)
         lifted = (*(e.quantity for e in derived.batch.deltas), *(g.quantity for g in derived.batch.gradients))
         found = {
-            **self.own,
             "example": Laboratory(model.program, model.facts, named),
             "batch": Laboratory(derived.batch.forward, model.facts, lifted, few=(EXAMPLES,)),
             "components": Laboratory(model.program, model.facts, named, sizes=_counts(model)),

@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property, reduce
 from itertools import count
+from typing import Any
 
 import sympy as sp
 from sympy.core.parameters import distribute
 
+from symbackprop.arithmetic import Digits, Key, NoValue, Number
 from symbackprop.calculus import derivative
 from symbackprop.chain import reverse
 from symbackprop.components import written_out
@@ -30,8 +33,10 @@ from symbackprop.equations import (
     Step,
 )
 from symbackprop.errors import FormRefused, NoRule
+from symbackprop.evaluate import Instance
 from symbackprop.forward import Model
 from symbackprop.functions import ScalarFunction
+from symbackprop.network import Values
 from symbackprop.notation import Notation
 from symbackprop.paper_order import ordered_factors, ordered_terms
 from symbackprop.symbols import Names, base_name
@@ -220,7 +225,41 @@ def computation_graph(model: Model, names: Names | None = None) -> Graph:
                 operations.define(entry, value, last=equation.quantity == model.cost)
                 _refuse_many(operations)
         roles = {q.name: q.role for q in model.program.quantities.values()}
-        return operations.graph(model.cost.symbol, roles, _taken(model, names.notation))
+        graph = operations.graph(model.cost.symbol, roles, _taken(model, names.notation))
+        return _with_numbers(graph, model)
+
+
+def _with_numbers(graph: Graph, model: Model) -> Graph:
+    """The graph with the numbers of the first example, where the spec has all of them."""
+    given = _given(graph, model.network.values)
+    functions = {f.func for node in graph.inner for f in node.expr.atoms(ScalarFunction)}
+    if given is None or any(function.formula is None for function in functions):
+        return graph
+    instance = Instance(graph.program, {}, Digits(), 0, values=given)
+    try:
+        values = {node.name: float(instance.value(node.own)) for node in graph.nodes}
+        slopes = {name: float(instance.value(slope)) for name, slope in graph.derivatives.items()}
+    except (NoValue, ArithmeticError, TypeError):
+        return graph
+    return replace(graph, values=values, slopes=slopes)
+
+
+def _given(graph: Graph, values: Values | None) -> dict[str, dict[Key, Number]] | None:
+    """The numbers of the leaves and of open symbols, or nothing where one is missing."""
+    if values is None or values.x is None or values.y is None:
+        return None
+    arrays: dict[str, Any] = {**dict(values.parameters), "x": values.x[0], "y": values.y[0]}
+    symbols = {str(s) for node in graph.inner for s in node.expr.free_symbols} - {n.name for n in graph.nodes}
+    entries = [node.symbol for node in graph.leaves]
+    if not symbols <= dict(values.symbols).keys() or any(base_name(e) not in arrays for e in entries):
+        return None
+    found = {str(entry): _number_at(arrays[base_name(entry)], entry.indices) for entry in entries}
+    numbers = {**found, **{name: number for name, number in values.symbols if name in symbols}}
+    return {name: {(): Fraction(repr(number))} for name, number in numbers.items()}
+
+
+def _number_at(array: Any, indices: tuple[sp.Expr, ...]) -> Any:
+    return reduce(lambda part, index: part[int(index) - 1], indices, array)
 
 
 def line_graph() -> Graph:

@@ -106,6 +106,7 @@ class Instance:
         facts: declared equalities that the values keep.
         broken: declared equalities that the values must not keep.
         derivatives: the named derivatives (deltas, say) that occur in expressions.
+        values: numbers by the name of a quantity or an open symbol, which take the place of drawn ones.
 
     >>> from symbackprop.forward import forward_model
     >>> from symbackprop.spec import from_widths
@@ -126,6 +127,7 @@ class Instance:
         facts: Iterable[Fact] = (),
         broken: Iterable[Fact] = (),
         derivatives: Iterable[Quantity] = (),
+        values: Mapping[str, Mapping[Key, Number]] | None = None,
     ) -> None:
         self.program, self.arithmetic, self.seed = program, arithmetic, seed
         self.sizes = {symbol.name: size for symbol, size in sizes.items()}
@@ -138,6 +140,7 @@ class Instance:
         self._readers: dict[Entry, list[int]] = {}
         self._targets: list[tuple[Table, Key, Code, Env]] = []
         self._draw_values(random.Random(f"values {seed}"), tuple(facts), tuple(broken))
+        self._take_values(values or {})
         self._run_forward()
 
     # values ------------------------------------------------------------------------------------
@@ -210,6 +213,12 @@ class Instance:
             self._make_hold(fact)
         for fact in broken:
             self._make_fail(fact)
+
+    def _take_values(self, values: Mapping[str, Mapping[Key, Number]]) -> None:
+        for name, entries in values.items():
+            table = self.tables.setdefault(name, Table(name, ()))
+            for key, number in entries.items():
+                table[key] = self._rational(number) if isinstance(number, Fraction) else number
 
     def _rational(self, number: Fraction) -> Number:
         return self.arithmetic.number(number.numerator, number.denominator)

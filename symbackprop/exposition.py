@@ -10,7 +10,7 @@ import sympy as sp
 from sympy.core.parameters import distribute
 
 from symbackprop.catalogue import FORMS
-from symbackprop.claims import GENERAL, Checker
+from symbackprop.claims import GENERAL, Check, Checker
 from symbackprop.code_claims import code_equalities
 from symbackprop.component_form import component_section
 from symbackprop.document import (
@@ -31,7 +31,11 @@ from symbackprop.index_form import index_sections
 from symbackprop.matrix_form import matrix_section
 from symbackprop.notation import load_notation
 from symbackprop.prose import literal
+from symbackprop.remarks import with_remarks
+from symbackprop.rounding import DIGITS, check_digits
+from symbackprop.swell_form import swell_section
 from symbackprop.symbols import Names
+from symbackprop.worked_form import worked_laboratories, worked_sections
 from symbackprop.writer import Writer
 
 if TYPE_CHECKING:
@@ -41,25 +45,29 @@ MOST_ENTRIES = 60
 """So many gradient entries can be read when each is written out."""
 
 
-def lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...]) -> Document:
+def lay_out(
+    derivation: NetworkDerivation, notation: str, forms: tuple[str, ...], digits: int = DIGITS
+) -> Document:
     """The document of a derivation, every equality in it checked.
 
     Raises:
         FormRefused: for a form that doesn't exist or makes no sense for this network.
     """
     with distribute(False):
-        return _lay_out(derivation, notation, forms)
+        return _lay_out(derivation, notation, forms, digits)
 
 
-def _lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...]) -> Document:
+def _lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...], digits: int) -> Document:
     network, model = derivation.network, derivation.model
     forms = forms or (("general", "matrix") if model.symbolic_depth else ("index", "matrix"))
+    check_digits(digits)
     for form in forms:
         _refuse(form, model)
     names = Names.of(quantities(derivation), model.sizes, load_notation(notation))
-    writer = Writer(derivation, names)
-    checker = Checker(derivation, graph_laboratories(writer.graph) if "graph" in forms else {})
-    sections = tuple(section for form in forms for section in _form(form, writer))
+    writer = Writer(derivation, names, digits=digits)
+    checker = Checker(derivation, _own_laboratories(forms, writer))
+    laid_out = [section for form in forms for section in _form(form, writer)]
+    sections = tuple(with_remarks(section, network.remarks) for section in laid_out)
     claimed = dict.fromkeys((*equalities(sections), *code_equalities(derivation)))
     findings = tuple(checker.check(equality) for equality in claimed)
     about = {"network": network.name, "fingerprint": network.fingerprint, "route": derivation.route}
@@ -76,6 +84,13 @@ def quantities(derivation: NetworkDerivation) -> Iterator[Quantity]:
     yield from (gradient.quantity for gradient in derivation.batch.gradients)
 
 
+def _own_laboratories(forms: tuple[str, ...], writer: Writer) -> dict[str, Check]:
+    """Where the equalities are checked that one form alone makes."""
+    graph = graph_laboratories(writer.graph) if "graph" in forms else {}
+    worked = worked_laboratories(writer.worked) if "worked" in forms else {}
+    return {**graph, **worked}
+
+
 def _form(form: str, writer: Writer) -> Iterator[Section]:
     """The sections of one form."""
     if form == "matrix":
@@ -84,6 +99,10 @@ def _form(form: str, writer: Writer) -> Iterator[Section]:
         yield component_section(writer)
     elif form == "graph":
         yield from graph_sections(writer, writer.graph)
+    elif form == "worked":
+        yield from worked_sections(writer, writer.worked)
+    elif form == "swell":
+        yield swell_section(writer)
     elif form == "general" and not writer.model.symbolic_depth:
         derivation = writer.derivation.any_depth
         names = Names.of(quantities(derivation), derivation.model.sizes, writer.names.notation)

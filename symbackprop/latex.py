@@ -36,6 +36,7 @@ from symbackprop.pieces import (
     deeper,
     joined_product,
     joined_sum,
+    number_put_in,
     parenthesised,
     prefixed,
     signed,
@@ -102,6 +103,8 @@ class Printer:
 
     def piece(self, node: sp.Basic) -> Piece:
         """The printed node; what it was printed as before, if it was."""
+        if node in self.names.numbers:
+            return number_put_in(self.names.numbers[node])
         found = self.known.get((self.style, node))
         if found is None:
             found = self.known[self.style, node] = _piece(node, self)

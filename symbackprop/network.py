@@ -84,13 +84,25 @@ class Cost:
 
 @dataclass(frozen=True)
 class Values:
-    """Numbers for the worked example: rows of ``x`` and ``y``, parameters, and open symbols."""
+    """Numbers for the worked example: rows of ``x`` and ``y``, parameters, and open symbols.
+
+    ``unchanged`` names parameters that a second step of gradient descent leaves as they are.
+    """
 
     x: tuple[tuple[float, ...], ...] | None = None
     y: tuple[tuple[float, ...], ...] | None = None
     parameters: tuple[tuple[str, Numbers], ...] = ()
     symbols: tuple[tuple[str, float], ...] = ()
     learning_rate: float | None = None
+    unchanged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A paragraph that the spec puts behind the formula with a label, in whatever form has that label."""
+
+    at: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -111,4 +123,5 @@ class Network:
     penalty: sp.Expr | None = None
     facts: frozenset[str] = frozenset()
     values: Values | None = None
+    remarks: tuple[Remark, ...] = ()
     fingerprint: str = ""

@@ -88,6 +88,8 @@ def tex(piece: Piece) -> str:
 
 def parenthesised(piece: Piece, left: str = "(", right: str = ")") -> Piece:
     """The piece in delimiters of a size that fits it; inside them a line break costs more."""
+    if left == "(" and _is_number_put_in(piece):
+        return piece
     size = SIZES[min(piece.height, 4)]
     opening, closing = (f"{size}l{left}", f"{size}r{right}") if size else (left, right)
     inner = signed(piece)
@@ -98,6 +100,17 @@ def parenthesised(piece: Piece, left: str = "(", right: str = ")") -> Piece:
         Token(closing, tight=True),
     )
     return Piece(tokens, Binding.ATOM, min(piece.height + 1, 4))
+
+
+def number_put_in(number: str) -> Piece:
+    """A number that stands where a symbol stood: a negative one in parentheses."""
+    if number.startswith("-"):
+        return atom(f"({number})")
+    return atom(number, binding=Binding.PRODUCT if r"\cdot" in number else Binding.ATOM)
+
+
+def _is_number_put_in(piece: Piece) -> bool:
+    return len(piece.tokens) == 1 and piece.tokens[0].tex.startswith("(-")
 
 
 def deeper(token: Token, by: int = NESTED) -> Token:
@@ -132,8 +145,9 @@ def joined_product(factors: Sequence[Piece], coefficient: Piece | None = None) -
         first = inner.tokens[0]
         if position > 0:
             first = replace(first, cost=1, lead=r"{} \cdot")
-        if tokens and tokens[-1].tex[-1].isdigit() and first.tex[0].isdigit():
-            tokens.append(Token(r"\cdot"))
+        if tokens and (first.tex[0].isdigit() or first.tex.startswith("(-")):
+            tokens.append(Token(r"\cdot", first.cost, "{}"))
+            first = replace(first, cost=None)
         tokens += [first, *inner.tokens[1:]]
     pieces = [*([coefficient] if coefficient else []), *factors]
     negative = sum(piece.negative for piece in pieces) % 2 == 1

@@ -37,6 +37,7 @@ from symbackprop.errors import SymbackpropError
 from symbackprop.forward import Model, forward_model
 from symbackprop.network import Network
 from symbackprop.render import fill
+from symbackprop.rounding import DIGITS
 from symbackprop.version import GENERATOR
 
 if TYPE_CHECKING:
@@ -193,11 +194,16 @@ class NetworkDerivation:
         exec(compile(self.code, module.__dict__["__file__"], "exec"), module.__dict__)
         return module
 
-    def document(self, notation: str = "nielsen", forms: Sequence[str] = ()) -> Document:
-        """The derivation laid out for reading, with every equality that is printed."""
+    def document(
+        self, notation: str = "nielsen", forms: Sequence[str] = (), digits: int = DIGITS
+    ) -> Document:
+        """The derivation laid out for reading, with every equality that is printed.
+
+        ``digits`` is how many decimals the numbers of a worked example have.
+        """
         from symbackprop.exposition import lay_out
 
-        return lay_out(self, notation, tuple(forms))
+        return lay_out(self, notation, tuple(forms), digits)
 
     def to_latex(self, notation: str = "nielsen", form: str | Sequence[str] = ()) -> str:
         """The LaTeX fragment in a notation and one or more forms.

@@ -13,7 +13,7 @@ import sympy as sp
 
 from symbackprop.mistakes import Mistakes, Place
 from symbackprop.names import why_illegal
-from symbackprop.network import Cost, Layer, Network, Size, Values
+from symbackprop.network import Cost, Layer, Network, Remark, Size, Values
 from symbackprop.spec_checks import (
     Activations,
     check_cost_formula,
@@ -29,6 +29,7 @@ from symbackprop.spec_model import (
     InputTable,
     LayerTable,
     PenaltyTable,
+    RemarkTable,
     SpecTable,
     good_fields,
 )
@@ -37,6 +38,7 @@ from symbackprop.spec_values import Shapes, read_values
 _MOST_LAYERS = 1000
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _TITLE_LENGTH = 200
+_REMARK_LENGTH = 2000
 
 
 def read_network(data: Mapping[str, Any], mistakes: Mistakes) -> Network | None:
@@ -50,6 +52,7 @@ def read_network(data: Mapping[str, Any], mistakes: Mistakes) -> Network | None:
     cost, penalty, facts = reading.cost(layers), reading.penalty(), reading.facts()
     check_distinct(reading.symbols, mistakes)
     values = reading.values((input_size, *(size for size, _ in layers)), facts)
+    remarks = reading.remarks()
     if mistakes.found or input_size is None or cost is None:
         return None
     return Network(
@@ -62,6 +65,7 @@ def read_network(data: Mapping[str, Any], mistakes: Mistakes) -> Network | None:
         penalty=penalty,
         facts=facts,
         values=values,
+        remarks=remarks,
         fingerprint=_fingerprint(data),
     )
 
@@ -184,6 +188,16 @@ class _Reading:
         shapes = Shapes(sizes, biases, symbols, self.spec.get("depth"), facts)
         return read_values(given, shapes, self.mistakes)
 
+    def remarks(self) -> tuple[Remark, ...]:
+        found = []
+        for number, given in enumerate(self.spec.get("remarks", ())):
+            table = good_fields(RemarkTable, given, ("remarks", number), self.mistakes)
+            if "text" in table and (reason := _why_no_remark(table["text"])):
+                self.mistakes.add(("remarks", number, "text"), table["text"], reason)
+            if {"at", "text"} <= table.keys():
+                found.append(Remark(table["at"], table["text"]))
+        return tuple(found)
+
     def finished(self, layers: list[tuple[Size | None, Layer | None]]) -> tuple[Layer, ...]:
         """The layers with names for the activations that got none."""
         taken = {name for name, _, _ in self.symbols}
@@ -197,6 +211,14 @@ class _Reading:
 
 def _has_bias(table: object) -> bool:
     return not isinstance(table, Mapping) or table.get("bias") is not False
+
+
+def _why_no_remark(text: str) -> str | None:
+    if len(text) > _REMARK_LENGTH:
+        return f"a remark has at most {_REMARK_LENGTH} characters, and this one has {len(text)}"
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") and char != "\n" for char in text):
+        return "a remark has no control characters"
+    return None
 
 
 def _why_no_title(title: str) -> str | None:

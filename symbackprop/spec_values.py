@@ -123,10 +123,13 @@ def read_values(table: Mapping[str, Any], shapes: Shapes, mistakes: Mistakes) ->
     axes = {} if shapes.depth else shapes.axes
     arrays: dict[str, Numbers] = {}
     numbers: dict[str, float] = {}
+    unchanged: tuple[str, ...] = ()
     for name, given in table.items():
         if name in axes:
             if (array := reading.array(name, given, axes[name])) is not None:
                 arrays[name] = array
+        elif name == "unchanged":
+            unchanged = _unchanged(given, axes, mistakes)
         elif name == "learning_rate" or name in (shapes.symbols or ()):
             if (number := reading.number(name, given)) is not None:
                 numbers[name] = number
@@ -137,7 +140,20 @@ def read_values(table: Mapping[str, Any], shapes: Shapes, mistakes: Mistakes) ->
     rate = numbers.pop("learning_rate", None)
     parameters = tuple((name, arrays[name]) for name in axes if name in arrays and name not in ("x", "y"))
     x, y = arrays.get("x"), arrays.get("y")
-    return Values(x, y, parameters, tuple(numbers.items()), rate)  # type: ignore[arg-type]
+    return Values(x, y, parameters, tuple(numbers.items()), rate, unchanged)  # type: ignore[arg-type]
+
+
+def _unchanged(given: Any, axes: Mapping[str, Any], mistakes: Mistakes) -> tuple[str, ...]:
+    """The names of parameters in a list; what is no parameter goes to ``mistakes``."""
+    names = [name for name in axes if name not in ("x", "y")]
+    if not isinstance(given, (list, tuple)):
+        mistakes.add(("values", "unchanged"), given, 'unchanged is a list of parameters, such as ["b1"]')
+        return ()
+    for number, name in enumerate(given):
+        if name not in names:
+            wanted = f"this is no parameter: there are {_listed(names)}"
+            mistakes.add(("values", "unchanged", number), name, wanted)
+    return tuple(name for name in given if name in names)
 
 
 def _unknown(name: str, shapes: Shapes, axes: Mapping[str, Any]) -> str:
@@ -150,7 +166,7 @@ def _unknown(name: str, shapes: Shapes, axes: Mapping[str, Any]) -> str:
         return f"there is no layer {layer}: the network has {len(shapes.biases)}"
     if name in (*shapes.sizes, "N"):
         return f"the size {name} follows from the arrays: leave this out"
-    known = [*axes, *sorted(shapes.symbols or ()), "learning_rate"]
+    known = [*axes, *sorted(shapes.symbols or ()), "learning_rate", "unchanged"]
     hint = did_you_mean(name, known) if len(name) > 2 else ""
     return f"the key {name[:40]!r} is not known here{hint or f'; known are {_listed(known)}'}"
 

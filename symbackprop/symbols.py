@@ -49,12 +49,14 @@ class Names:
 
     ``quantities`` has every quantity by its name, derivatives such as ``delta1`` included; a name
     that isn't there is printed as it is. ``sizes`` says what is printed for the size symbols
-    ``n_0``, ``n_1``, … of the engine: a number, or the spec's own symbol.
+    ``n_0``, ``n_1``, … of the engine: a number, or the spec's own symbol. ``numbers`` are printed in place
+    of the entries that they are the values of.
     """
 
     notation: Notation = field(default_factory=load_notation)
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     sizes: Mapping[str, sp.Expr] = field(default_factory=dict)
+    numbers: Mapping[sp.Basic, str] = field(default_factory=dict)
 
     @staticmethod
     def of(

@@ -17,8 +17,10 @@ from symbackprop.forward import Model
 from symbackprop.latex import latex
 from symbackprop.linebreak import ARTICLE, latex_rows
 from symbackprop.measure import rendered_width
+from symbackprop.rounding import DIGITS
 from symbackprop.symbols import Names
 from symbackprop.words import Words, load_words
+from symbackprop.worked import Worked, worked_example
 
 if TYPE_CHECKING:
     from symbackprop.pipeline import NetworkDerivation
@@ -53,6 +55,7 @@ class Writer:
     derivation: NetworkDerivation
     names: Names
     budget: float = ARTICLE
+    digits: int = DIGITS
 
     @property
     def model(self) -> Model:
@@ -72,6 +75,15 @@ class Writer:
             FormRefused: for a network whose graph nobody would read.
         """
         return computation_graph(self.model, self.names)
+
+    @cached_property
+    def worked(self) -> Worked:
+        """The derivation with the numbers of the spec.
+
+        Raises:
+            FormRefused: where a number is missing, or where there is no number for what is asked.
+        """
+        return worked_example(self.derivation)
 
     def lines(self, expr: sp.Expr, left: str, reason: str = "") -> tuple[str, ...]:
         """An expression as lines that fit between a left side and a reason."""

@@ -124,6 +124,27 @@ def test_letters_are_read_back_as_what_they_stand_for() -> None:
     assert str(graph.read_back(graph.derivatives["W3[1, 2]"])) == "2*(a3[1] - y[1])*a2[2]"
 
 
+def test_the_numbers_of_the_first_example_stand_at_the_nodes() -> None:
+    graph = computation_graph(forward_model(load(EXAMPLES / "two-two-two.toml")))
+    assert set(graph.values) == set(graph.slopes) == {node.name for node in graph.nodes}
+    by_entry = {str(node.entry): node.name for node in graph.nodes if node.entry is not None}
+    assert graph.values[by_entry["a2[1]"]] == pytest.approx(0.75136507, abs=5e-9)
+    assert graph.values["C_x"] == pytest.approx(0.298371109, abs=5e-10)
+    assert graph.slopes["W2[1, 1]"] == pytest.approx(0.082167041, abs=5e-10)
+    assert graph.slopes["W1[1, 1]"] == pytest.approx(0.000438568, abs=5e-10)
+    assert graph.slopes["C_x"] == 1
+
+
+def test_where_a_number_is_missing_there_are_none() -> None:
+    values = {"x": [[0.5]], "y": [[1.0]], "W1": [[0.3]], "b1": [0.1]}
+    assert graph_of((1, "tanh"), values=values).slopes["b1[1]"] < 0
+    assert not graph_of((1, "tanh")).values
+    assert not graph_of((1, {"symbol": "g"}), values=values).values
+    scaled = {"kind": "squared_error", "scale": "mu"}
+    assert not graph_of((1, "tanh"), values=values, cost=scaled).values
+    assert graph_of((1, "tanh"), values={**values, "mu": 2.0}, cost=scaled).values
+
+
 @pytest.mark.parametrize(
     ("network", "reason"),
     [
