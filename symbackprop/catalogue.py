@@ -77,6 +77,9 @@ FORMS: dict[str, str] = {
 }
 """The forms that a derivation can be printed in."""
 
+DIGITS = 9
+"""How many decimals the numbers of a worked example have where nobody asks for another number of them."""
+
 LAYERS: dict[str, str] = {"dense": "every unit is connected to every unit of the layer before"}
 """The kinds of layers that a spec can name."""
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from symbackprop.catalogue import ACTIVATIONS, COSTS, FORMATS, FORMS, LAYERS, TARGETS
+from symbackprop.catalogue import ACTIVATIONS, COSTS, DIGITS, FORMATS, FORMS, LAYERS, TARGETS
 from symbackprop.errors import MissingProgram, SpecError, SymbackpropError
 from symbackprop.version import __version__
 
@@ -134,6 +134,9 @@ def cli() -> None:
 )
 @click.option("--route", default="chain", metavar="ROUTE", help="chain (default) or composite.")
 @click.option(
+    "--digits", default=DIGITS, metavar="N", help=f"Decimals in a worked example; {DIGITS} by default."
+)
+@click.option(
     "--katex",
     default=None,
     type=click.Path(path_type=Path),
@@ -151,6 +154,7 @@ def derive(
     forms: tuple[str, ...],
     formats: tuple[str, ...],
     route: str,
+    digits: int,
     katex: Path | None,
     wrt: tuple[str, ...],
 ) -> None:
@@ -162,10 +166,10 @@ def derive(
 
         _known("--to", formats, FORMATS)
         derivation = derive_network(_load(spec, hidden, output_activation, cost), route, wrt)
-        document = derivation.document(notation, forms)
+        document = derivation.document(notation, forms, digits)
         target = folder / derivation.network.name
         forms = derivation.page_forms(forms) if "html" in formats else document.forms
-        shown = document if forms == document.forms else derivation.document(notation, forms)
+        shown = document if forms == document.forms else derivation.document(notation, forms, digits)
         files = derivation_files(derivation, document)
         if "html" in formats:
             files |= page_files(derivation, shown, os.path.relpath(katex, target) if katex else "")

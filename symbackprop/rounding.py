@@ -12,11 +12,9 @@ from typing import Any
 
 import sympy as sp
 
+from symbackprop.catalogue import DIGITS
 from symbackprop.equations import Partial
 from symbackprop.errors import SymbackpropError
-
-DIGITS = 9
-"""How many decimals are printed where nobody asks for another number of them."""
 
 MOST_DIGITS = 30
 """More decimals than this would not be right: numbers are worked out to 50 digits."""
@@ -148,3 +146,6 @@ def _decimal(number: Fraction, places: int, exact: bool) -> str:
     whole, after = digits[: len(digits) - places], digits[len(digits) - places :]
     after = after.rstrip("0") if exact else after
     return ("-" if number < 0 else "") + (f"{whole}.{after}" if after else whole)
+
+
+__all__ = ["DIGITS", "Rounded", "check_digits", "printed_numbers", "quantities_in", "rounded"]
