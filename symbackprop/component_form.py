@@ -14,7 +14,7 @@ from symbackprop.writer import Claim, Writer
 
 def component_section(writer: Writer) -> Section:
     """Every equation, forward and backward, entry by entry with its sums written as terms."""
-    blocks: list[Block] = [Paragraph(writer.words.text("components"))]
+    blocks: list[Block] = [Paragraph(writer.say("components"))]
     for equation in (*writer.model.program, *writer.derivation.equations):
         blocks.append(Display(tuple(_entries(writer, equation))))
     return Section(writer.words.headings["components"], tuple(blocks))

@@ -549,8 +549,9 @@ def _taken(model: Model, notation: Notation) -> frozenset[str]:
 
 
 def _letters_of(notation: Notation) -> frozenset[str]:
-    """The Latin letters that a notation's macros print; ``e`` of the exponential function apart."""
-    macros = (macro for macro in notation.macros if macro.name != "sbpexp")
+    """The Latin letters that a notation prints, but for ``e`` and for layers, which are numbers."""
+    apart = ("sbpexp", "sbpanylayer", "sbplastlayer")
+    macros = (macro for macro in notation.macros if macro.name not in apart)
     return frozenset("".join(_WORDY.sub(" ", macro.definition) for macro in macros))
 
 

@@ -29,7 +29,7 @@ from symbackprop.forward import Model
 from symbackprop.graph_form import graph_laboratories, graph_sections
 from symbackprop.index_form import index_sections
 from symbackprop.matrix_form import matrix_section
-from symbackprop.notation import load_notation
+from symbackprop.notation import Notation, load_notation
 from symbackprop.prose import literal
 from symbackprop.remarks import with_remarks
 from symbackprop.rounding import DIGITS, check_digits
@@ -63,8 +63,8 @@ def _lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...
     check_digits(digits)
     for form in forms:
         _refuse(form, model)
-    names = Names.of(quantities(derivation), model.sizes, load_notation(notation))
-    writer = Writer(derivation, names, digits=digits)
+    writer = Writer(derivation, names_of(derivation, load_notation(notation)), digits=digits)
+    names = writer.names
     checker = Checker(derivation, _own_laboratories(forms, writer))
     laid_out = [section for form in forms for section in _form(form, writer)]
     sections = tuple(with_remarks(section, network.remarks) for section in laid_out)
@@ -74,6 +74,12 @@ def _lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...
     title = literal(network.title or f"The network {network.name}")
     certificate = Certificate(findings, {**about, "forms": list(forms)})
     return Document(network.name, network.fingerprint, title, names.notation, forms, sections, certificate)
+
+
+def names_of(derivation: NetworkDerivation, notation: Notation) -> Names:
+    """How everything in the text of a derivation is printed."""
+    model = derivation.model
+    return Names.of(quantities(derivation), model.sizes, notation, model.last_layer)
 
 
 def quantities(derivation: NetworkDerivation) -> Iterator[Quantity]:
@@ -105,7 +111,7 @@ def _form(form: str, writer: Writer) -> Iterator[Section]:
         yield swell_section(writer)
     elif form == "general" and not writer.model.symbolic_depth:
         derivation = writer.derivation.any_depth
-        names = Names.of(quantities(derivation), derivation.model.sizes, writer.names.notation)
+        names = names_of(derivation, writer.names.notation)
         yield from map(_general, index_sections(Writer(derivation, names, writer.budget)))
     else:
         yield from index_sections(writer)

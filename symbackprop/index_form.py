@@ -16,7 +16,7 @@ from symbackprop.equations import Role
 from symbackprop.functions import ScalarFunction, prime
 from symbackprop.kinds import Renamed, original
 from symbackprop.latex import latex
-from symbackprop.symbols import function_name
+from symbackprop.symbols import function_name, layer_argument
 from symbackprop.writer import Claim, Writer, facts_of
 
 DEEPEST_COMPOSITE = 4
@@ -34,7 +34,7 @@ def index_sections(writer: Writer) -> Iterator[Section]:
     if scalar_functions(writer.model):
         yield Section(headings["activation"], tuple(_activations(writer)))
     yield Section(headings["cost"], tuple(_cost(writer)))
-    sentence = Paragraph(writer.words.text("delta", layer=latex(last, writer.names)))
+    sentence = Paragraph(writer.say("delta", layer=layer_argument(last, writer.names)))
     backward = [Section(headings["output_delta"], (sentence, *_deltas(writer, output)))]
     if hidden:
         heading = "general_delta" if writer.model.symbolic_depth else "hidden_delta"
@@ -59,17 +59,31 @@ def _is_gradient(adjoint: Adjoint) -> bool:
 
 def _network(writer: Writer) -> Iterator[Block]:
     """The forward equations, with a sentence for layers that are like one that is shown."""
-    key = "general_network" if writer.model.symbolic_depth else "network"
-    yield Paragraph(writer.words.text(key, last=latex(writer.model.last_layer, writer.names)))
+    yield Paragraph(" ".join(_conventions(writer)))
     sizes = [(symbol, size) for symbol, size in writer.model.sizes if size != symbol]
     if sizes:
-        listed = (rf"$\sbpsize{{{symbol.name[2:]}}} = {latex(n, writer.names)}$" for symbol, n in sizes)
-        yield Paragraph(writer.words.text("sizes", sizes=", ".join(listed)))
+        listed = ", ".join(rf"${writer.size(symbol)} = {latex(n, writer.names)}$" for symbol, n in sizes)
+        yield Paragraph(writer.say("sizes", sizes=listed))
     yield Display(tuple(writer.definition(equation) for equation in writer.shown_layers))
-    for first, *others in writer.layer_groups:
+    for group in writer.layer_groups:
+        first, *others = (f"${layer_argument(layer, writer.names)}$" for layer in group)
         if others:
-            layers = f"${others[0]}$" if len(others) == 1 else f"${others[0]}$ to ${others[-1]}$"
-            yield Paragraph(writer.words.text("like", layers=layers, layer=f"${first}$"))
+            layers = others[0] if len(others) == 1 else f"{others[0]} to {others[-1]}"
+            yield Paragraph(writer.say("like", layers=layers, layer=first))
+
+
+def _conventions(writer: Writer) -> Iterator[str]:
+    """What the symbols are, and what is special about the notation."""
+    notation = writer.names.notation
+    if writer.model.symbolic_depth:
+        starts = "" if notation.input_is_activation else writer.say("starts")
+        yield writer.say("general_network", starts=starts)
+    else:
+        yield writer.say("network")
+    if notation.index.start == 0:
+        yield writer.say("counted_from_zero")
+    if notation.bias_folded and any(layer.bias for layer in writer.model.network.layers):
+        yield writer.say("folded")
 
 
 def _activations(writer: Writer) -> Iterator[Block]:
@@ -78,9 +92,9 @@ def _activations(writer: Writer) -> Iterator[Block]:
         name = function_name(function.letter, 0, writer.names)
         if function.formula is None:
             slope = function_name(function.letter, 1, writer.names)
-            yield Paragraph(writer.words.text("activation_open", name=name, prime=slope))
+            yield Paragraph(writer.say("activation_open", name=name, prime=slope))
             continue
-        yield Paragraph(writer.words.text("activation", name=name))
+        yield Paragraph(writer.say("activation", name=name))
         claim = Claim(f"f-{function.letter}", kind=f"function {function.letter}")
         yield Display((writer.chain(function(Z), function.formula, claim), _slope(writer, function)))
         for place in _kinks(function.formula):
@@ -108,7 +122,7 @@ def _at_kink(writer: Writer, function: ScalarFunction, place: sp.Expr) -> str:
     slope = function_name(function.letter, 1, writer.names)
     value = derivative(function.formula, Z).xreplace({Z: place}).doit()
     shown = (latex(number, writer.names) for number in (place, value))
-    return writer.words.text("kink", prime=slope, **dict(zip(("place", "value"), shown, strict=True)))
+    return writer.say("kink", prime=slope, **dict(zip(("place", "value"), shown, strict=True)))
 
 
 def _slope(writer: Writer, function: ScalarFunction) -> Chain:
@@ -127,19 +141,19 @@ def _slope(writer: Writer, function: ScalarFunction) -> Chain:
 
 def _cost(writer: Writer) -> Iterator[Block]:
     """The cost of one example, and written out as one expression."""
-    model, words = writer.model, writer.words
+    model = writer.model
     equation = model.program.definitions[model.cost.name]
-    yield Paragraph(words.text("cost"))
+    yield Paragraph(writer.say("cost"))
     yield Display((writer.definition(equation),))
     depth = len(model.network.layers)
     if not model.symbolic_depth and depth <= DEEPEST_COMPOSITE:
-        yield Paragraph(words.text("composite"))
+        yield Paragraph(writer.say("composite"))
         yield Display((writer.chain(equation.lhs, compose(model.program), Claim("composite")),))
     elif not model.symbolic_depth:
-        yield Paragraph(words.text("composite_long", depth=str(depth)))
+        yield Paragraph(writer.say("composite_long", depth=str(depth)))
     for fact in model.facts:
-        stated = f"{latex(fact.left, writer.names)} = {latex(fact.right, writer.names)}"
-        yield Paragraph(words.text("fact", fact=stated))
+        stated = f"{writer.tex(fact.left)} = {writer.tex(fact.right)}"
+        yield Paragraph(writer.say("fact", fact=stated))
 
 
 # --- backward --------------------------------------------------------------------------------------
@@ -172,7 +186,7 @@ def _gradients(writer: Writer) -> Iterator[Block]:
     found = [adjoint for adjoint in derived_adjoints(writer) if _is_gradient(adjoint)]
     renamed = [adjoint for adjoint in found if isinstance(adjoint.derivation, Renamed)]
     composite = writer.derivation.route == "composite" and not writer.model.symbolic_depth
-    yield Paragraph(writer.words.text("gradients_composite" if composite else "gradients"))
+    yield Paragraph(writer.say("gradients_composite" if composite else "gradients"))
     yield from (Display((_adjoint(writer, adjoint),)) for adjoint in found if adjoint not in renamed)
     if renamed:
         yield Display(tuple(_adjoint(writer, adjoint) for adjoint in renamed))
@@ -183,7 +197,7 @@ def _batch(writer: Writer) -> Iterator[Block]:
     model, words = writer.model, writer.words
     how = words.texts[f"batch_{model.network.cost.examples}"]
     penalty = words.texts["batch_penalty"] if model.network.penalty is not None else ""
-    yield Paragraph(words.text("batch", how=how, penalty=penalty))
+    yield Paragraph(writer.say("batch", how=how, penalty=penalty))
     yield Display(tuple(writer.definition(equation, "batch") for equation in model.total))
     shown: set[str] = set()
     results = []

@@ -15,7 +15,7 @@ from functools import singledispatch
 import sympy as sp
 from sympy.logic.boolalg import BooleanTrue
 
-from symbackprop.equations import Bracket, ExplicitPartial, Partial
+from symbackprop.equations import Bracket, ExplicitPartial, Partial, Role
 from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
 from symbackprop.measure import rendered_width
@@ -50,6 +50,7 @@ from symbackprop.symbols import (
     apart_from_sizes,
     carries_superscript,
     function_name,
+    index,
     indexed,
     size,
     symbol,
@@ -208,6 +209,10 @@ def _(node: sp.Indexed, printer: Printer) -> Piece:
 
 @_piece.register
 def _(node: sp.Add, printer: Printer) -> Piece:
+    if printer.names.notation.bias_folded:
+        folded = _folded_bias(node, printer)
+        if folded is not node:
+            return printer.piece(folded)
     common = _common_decimal(node)
     if common is not None:
         inner = sp.Add(*(sp.Mul(*term.as_coeff_Mul()) / common for term in node.args), evaluate=False)
@@ -217,6 +222,40 @@ def _(node: sp.Add, printer: Printer) -> Piece:
     shown = [pieces[term] for term in order]
     dangling = [_closed(piece, term) for piece, term in zip(shown[:-1], order[:-1], strict=True)]
     return joined_sum([*dangling, shown[-1]])
+
+
+class FoldedSum(sp.Expr):  # type: ignore[misc]
+    """sum_k w_jk a_k + b_j, where the bias is the weight from a unit 0 that gives 1: a sum from 0."""
+
+
+def _folded_bias(node: sp.Add, printer: Printer) -> sp.Expr:
+    """A sum with the biases of its terms taken into their sums over weights."""
+    terms = {term: term for term in node.args}
+    for total in (term for term in node.args if isinstance(term, sp.Sum) and len(term.limits) == 1):
+        bias = next((term for term in node.args if _is_bias_of(term, total, printer.names)), None)
+        if bias is not None:
+            terms[total] = FoldedSum(total)
+            terms.pop(bias, None)
+    same = len(terms) == len(node.args)
+    return node if same else sp.Add(*terms.values())
+
+
+def _is_bias_of(term: sp.Expr, total: sp.Sum, names: Names) -> bool:
+    """Whether a term is the bias of the unit that the weights of a sum lead to."""
+    bias = names.quantity(term) if isinstance(term, sp.Indexed) else None
+    if bias is None or bias.role is not Role.BIAS:
+        return False
+    weights = [e for e in total.function.atoms(sp.Indexed) if names.role(e) is Role.WEIGHT]
+    of_layer = [w for w in weights if w.indices[0] == term.indices[0] and w.indices[1] == total.limits[0][0]]
+    return any(names.quantity(weight).layer == bias.layer for weight in of_layer)  # type: ignore[union-attr]
+
+
+@_piece.register
+def _(node: FoldedSum, printer: Printer) -> Piece:
+    inner = printer.piece(node.args[0])
+    bound, _, upper = node.args[0].limits[0]
+    sign = _limits(tex(printer.piece(bound)), 0, _last_unit(upper, 0, printer))
+    return replace(inner, tokens=(Token(sign), *inner.tokens[1:]))
 
 
 def _common_decimal(node: sp.Add) -> sp.Rational | None:
@@ -435,9 +474,23 @@ def _sum_body(body: sp.Expr, printer: Printer) -> tuple[Piece, bool]:
 
 def _sum_sign(limits: sp.Tuple, printer: Printer) -> str:
     bound, lower, upper = limits
-    shown = [tex(printer.piece(bound)), tex(printer.piece(lower))]
+    if lower != 1:
+        raise NoRule(f"no rule prints the sum over {bound} from {lower}: a sum runs from 1 to a size")
+    first = printer.names.notation.index.start
+    return _limits(tex(printer.piece(bound)), first, _last_unit(upper, first - 1, printer))
+
+
+def _limits(bound: str, first: int, last: str) -> str:
+    return rf"\sum_{{{bound}={first}}}^{{{last}}}"
+
+
+def _last_unit(upper: sp.Expr, shift: int, printer: Printer) -> str:
+    """The number of the last unit: the size, or one less where the first is 0."""
+    shown = printer.names.sizes.get(str(upper), upper)
+    if isinstance(shown, sp.Integer):
+        return str(shown + shift)
     top = size(upper, printer.names) if isinstance(upper, sp.Symbol) else tex(printer.piece(upper))
-    return rf"\sum_{{{shown[0]}={shown[1]}}}^{{{top}}}"
+    return top if not shift else f"{top}-{-shift}"
 
 
 # --- functions --------------------------------------------------------------------------------
@@ -445,7 +498,7 @@ def _sum_sign(limits: sp.Tuple, printer: Printer) -> str:
 
 @_piece.register
 def _(node: ScalarFunction, printer: Printer) -> Piece:
-    name = function_name(type(node).letter, type(node).order, printer.names)
+    name = function_name(type(node).letter, type(node).order, printer.names, node.args[0])
     return prefixed(name, parenthesised(printer.piece(node.args[0])))
 
 
@@ -498,7 +551,7 @@ def _derivative_sign(shown: str, printer: Printer) -> Piece:
 
 @_piece.register
 def _(node: sp.KroneckerDelta, printer: Printer) -> Piece:
-    left, right = (tex(printer.within(Style.SCRIPT).piece(arg)) for arg in node.args)
+    left, right = (index(arg, printer.names) for arg in node.args)
     return atom(rf"\sbpbracket{{{left} = {right}}}")
 
 

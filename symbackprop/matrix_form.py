@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import sympy as sp
 
@@ -14,29 +14,55 @@ from symbackprop.equations import Equation, Role
 from symbackprop.errors import NoRule
 from symbackprop.indices import alpha
 from symbackprop.latex import latex
-from symbackprop.matrix_latex import matrix_latex
+from symbackprop.lettering import lettered
+from symbackprop.matrix_latex import is_transposed, matrix_latex
 from symbackprop.symbols import whole
-from symbackprop.writer import Writer, free_of
+from symbackprop.writer import Free, Writer, free_of
 
 Product = MatMul | Outer
 
 
 def matrix_section(writer: Writer) -> Section:
-    """Forward and backward equations as matrices, then the entries of their products."""
+    """Forward and backward equations as matrices, the entries of their products, and those of a batch."""
     vectoriser = Vectoriser(writer.names.quantities)
-    blocks: list[Block] = [Paragraph(writer.words.text("matrix"))]
+    blocks: list[Block] = [Paragraph(writer.say(f"matrix_{writer.names.notation.layout.vectors}"))]
     equations = [e for e in writer.derivation.equations if writer.shows(e.quantity.layer)]
-    for group in (writer.shown_layers, equations):
-        chains = [_matrix_chain(writer, equation, vectoriser) for equation in group]
-        blocks.append(Display(tuple(chain for chain in chains if chain is not None)))
+    blocks += _displays(writer, (writer.shown_layers, equations), vectoriser)
     explained = {}
     for equation in equations:
         for kind, product in _products(_array(equation, vectoriser)):
             explained[kind] = _entry_chain(writer, kind, product, equation)
     for kind, chain in explained.items():
         if chain is not None:
-            blocks += [Paragraph(writer.words.text(kind)), Display((chain,))]
-    return Section(writer.words.headings["matrix"], tuple(blocks))
+            blocks += [Paragraph(writer.say(kind)), Display((chain,))]
+    if writer.names.notation.layout.derivatives == "numerator":
+        blocks.append(Paragraph(writer.say("numerator")))
+    return Section(writer.words.headings["matrix"], (*blocks, *_batch(writer)))
+
+
+def _batch(writer: Writer) -> Iterator[Block]:
+    """The equations of a whole batch, as the code has them."""
+    batch = writer.derivation.batch
+    deltas = {equation.quantity.name: equation.quantity for equation in batch.deltas}
+    given = {quantity.name: quantity for quantity in batch.given}
+    vectoriser = Vectoriser({**batch.forward.quantities, **given, **deltas})
+    shown = {equation.quantity.name for equation in writer.shown_layers}
+    forward = [equation for equation in batch.forward if equation.quantity.name in shown]
+    backward = [*batch.deltas, *(gradient.equation for gradient in batch.gradients)]
+    seen = [equation for equation in backward if writer.shows(equation.quantity.layer)]
+    yield Paragraph(writer.say(f"batch_{writer.names.notation.layout.examples}"))
+    yield from _displays(writer, (forward, seen), vectoriser, "batch")
+
+
+def _displays(
+    writer: Writer, groups: Iterable[Iterable[Equation]], vectoriser: Vectoriser, kind: str = "example"
+) -> list[Display]:
+    """A display for each group of equations that have a matrix form."""
+    found = []
+    for group in groups:
+        chains = [_matrix_chain(writer, equation, vectoriser, kind) for equation in group]
+        found.append(Display(tuple(chain for chain in chains if chain is not None)))
+    return [display for display in found if display.chains]
 
 
 def _array(equation: Equation, vectoriser: Vectoriser) -> Array | None:
@@ -47,21 +73,21 @@ def _array(equation: Equation, vectoriser: Vectoriser) -> Array | None:
         return None
 
 
-def _matrix_chain(writer: Writer, equation: Equation, vectoriser: Vectoriser) -> Chain | None:
+def _matrix_chain(writer: Writer, equation: Equation, vectoriser: Vectoriser, kind: str) -> Chain | None:
     """An equation in matrix form; ``None`` where it has none."""
-    array = _array(equation, vectoriser)
+    array, batch, names = _array(equation, vectoriser), kind == "batch", writer.names
+    transposed = is_transposed(equation.quantity, names, batch)
     try:
-        right = None if array is None else matrix_latex(array, writer.names)
+        right = None if array is None else matrix_latex(array, names, batch, transposed)
     except NoRule:
         right = None
     if array is None or right is None:
         return None
-    label = f"{equation.label}-matrix"
+    label = f"{equation.label}-{'batch' if batch else 'matrix'}"
     entry = entry_of(array, equation.indices)
-    facts = writer.cited(equation)
-    equality = Equality(label, equation.lhs, entry, free_of(equation), "example", facts)
+    equality = Equality(label, equation.lhs, entry, free_of(equation), kind, writer.cited(equation))
     boxed = equation.quantity.role in (Role.DELTA, Role.GRADIENT)
-    return Chain(whole(equation.quantity, writer.names), (Row((right,), "", equality, boxed),), label)
+    return Chain(whole(equation.quantity, names, batch), (Row((right,), "", equality, boxed),), label)
 
 
 def _products(array: Array | None) -> Iterator[tuple[str, Product]]:
@@ -84,13 +110,22 @@ def _entry_chain(writer: Writer, kind: str, product: Product, equation: Equation
         return None
     label, free = f"{equation.label}-{kind}", tuple(zip(indices, product.dims, strict=True))
     equality = Equality(label, part, entry, free, "example")
-    letters = "".join(map(str, indices))
-    matrix = rf"\bigl({matrix_latex(product, writer.names)}\bigr)_{{{letters}}}"
+    transposed = is_transposed(equation.quantity, writer.names)
+    letters = _letters(writer, indices, free, transposed)
+    matrix = rf"\bigl({matrix_latex(product, writer.names, transposed=transposed)}\bigr)_{{{letters}}}"
     rows = [Row((matrix,), writer.words.reason("matrix"), equality)]
-    if isinstance(product, MatMul):
-        over = _over_transpose(writer, product, entry, letters)
+    over = _over_transpose(writer, product, entry, free, transposed) if isinstance(product, MatMul) else None
+    if over is not None:
         rows.insert(0, Row((over,), writer.words.reason("transpose"), equality))
-    return Chain(latex(part, writer.names), tuple(rows), label)
+    elif isinstance(product, MatMul):
+        return None
+    return Chain(writer.tex(part, free), tuple(rows), label)
+
+
+def _letters(writer: Writer, indices: Sequence[sp.Symbol], free: Free, transposed: bool) -> str:
+    """The indices of an entry, in the order in which the printed matrix has its axes."""
+    ordered = reversed(indices) if transposed else indices
+    return "".join(writer.tex(letter, free) for letter in ordered)
 
 
 def _part_of(rhs: sp.Expr, entry: sp.Expr) -> sp.Expr | None:
@@ -101,10 +136,17 @@ def _part_of(rhs: sp.Expr, entry: sp.Expr) -> sp.Expr | None:
     return next((p for p in alike if alpha(p) == alpha(entry)), alike[0] if alike else None)
 
 
-def _over_transpose(writer: Writer, product: MatMul, entry: sp.Sum, letters: str) -> str:
-    """sum_k (W^T)_jk v_k."""
+def _over_transpose(
+    writer: Writer, product: MatMul, entry: sp.Sum, free: Free, transposed: bool
+) -> str | None:
+    """sum_k (W^T)_jk v_k, or sum_k v_k (W^T)_kj where vectors are rows; ``None`` if nothing is transposed."""
     bound = entry.limits[0][0]
-    inside = rf"\bigl({matrix_latex(product.left, writer.names)}\bigr)_{{{letters}{bound}}}"
-    vector = latex(entry_of(product.right, (bound,)), writer.names)
-    total = latex(sp.Sum(Z, *entry.limits), writer.names).removesuffix(latex(Z, writer.names))
-    return f"{total}{inside} {vector}"
+    total = lettered(sp.Sum(entry_of(product.right, (bound,)), *entry.limits), writer.names, free)
+    matrix = matrix_latex(product.left, writer.names, transposed=transposed)
+    if not isinstance(total, sp.Sum) or not matrix.startswith(r"\sbptranspose"):
+        return None
+    own, inner = "".join(writer.tex(letter, free) for letter, _ in free), str(total.limits[0][0])
+    sign = latex(sp.Sum(Z, *total.limits), writer.names).removesuffix(latex(Z, writer.names))
+    inside = rf"\bigl({matrix}\bigr)_{{{inner + own if transposed else own + inner}}}"
+    vector = latex(total.function, writer.names)
+    return f"{sign}{vector} {inside}" if transposed else f"{sign}{inside} {vector}"

@@ -8,7 +8,8 @@ from functools import singledispatch
 
 import sympy as sp
 
-from symbackprop.arrays import Array, Entry, Map, MatMul, Outer, Total, Transpose
+from symbackprop.arrays import Array, Entry, Map, MatMul, Operand, Outer, Total, Transpose
+from symbackprop.equations import DERIVATIVE_ROLES, Quantity
 from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
 from symbackprop.latex import Printer
@@ -27,16 +28,46 @@ from symbackprop.pieces import (
 from symbackprop.symbols import Names, function_name, whole
 
 HADAMARD = Token(r"\sbphadamard", 1, "{}")
-DIVISION = Token(r"\oslash", 1, "{}")
+DIVISION = Token(r"\sbphadamarddivision", 1, "{}")
+ONES, ROW_OF_ONES = atom(r"\sbpones"), atom(r"\sbptranspose{\sbpones}")
 
 
-def matrix_latex(array: Array, names: Names, batch: bool = False) -> str:
-    """An array expression as LaTeX on one line; with ``batch`` the matrices hold one row an example.
+def matrix_latex(array: Array, names: Names, batch: bool = False, transposed: bool = False) -> str:
+    """An array expression as LaTeX on one line, as the notation lays matrices out.
+
+    The engine's vectors are columns, its weights lead from their second axis to their first, and a
+    batch holds one row an example. Where a notation has a row for a vector, say, its symbol is printed
+    where the engine's column is transposed, and its transpose where the engine's isn't.
+
+    Args:
+        array: what is printed.
+        names: how quantities are called.
+        batch: whether vectors have one entry an example, and are matrices.
+        transposed: whether the transpose of the array is printed.
 
     Raises:
         NoRule: for what has no matrix form, by its name.
     """
-    return tex(_piece(array, _Matrix(Printer(names), batch)))
+    return tex(_Matrix(Printer(names), batch).piece(array, transposed))
+
+
+def is_transposed(quantity: Quantity, names: Names, batch: bool = False) -> bool:
+    """Whether the symbol of a quantity stands for the transpose of what the engine has.
+
+    >>> from symbackprop.equations import Role
+    >>> from symbackprop.notation import load_notation
+    >>> n = sp.Symbol("n", integer=True, positive=True)
+    >>> weight = Quantity("W1", "W", Role.WEIGHT, sp.Integer(1), (n, n))
+    >>> is_transposed(weight, Names()), is_transposed(weight, Names(load_notation("cs231n")))
+    (False, True)
+    """
+    layout = names.notation.layout
+    of = quantity.of if quantity.of is not None and quantity.role in DERIVATIVE_ROLES else quantity
+    rows = layout.vectors == "rows"
+    if batch and quantity.dims and str(quantity.dims[0]) == "N":
+        rows = layout.examples == "columns"
+    derivative = of is not quantity and layout.derivatives == "numerator"
+    return bool(of.dims) and rows != derivative
 
 
 @dataclass(frozen=True)
@@ -48,53 +79,80 @@ class _Matrix:
     def names(self) -> Names:
         return self.printer.names
 
+    def piece(self, array: Array, transposed: bool) -> Piece:
+        """An array, or its transpose."""
+        return _piece(array, self, transposed)
+
+    def factor(self, array: Array, transposed: bool) -> Piece:
+        return at_least(self.piece(array, transposed), Binding.PRODUCT)
+
 
 @singledispatch
-def _piece(array: Array, matrix: _Matrix) -> Piece:
+def _piece(array: Array, matrix: _Matrix, transposed: bool) -> Piece:
     raise NoRule(f"no matrix form is known for {type(array).__name__}: use the index form")
 
 
 @_piece.register
-def _(array: Entry, matrix: _Matrix) -> Piece:
-    return atom(whole(array.quantity, matrix.names, matrix.batch))
+def _(array: Entry, matrix: _Matrix, transposed: bool) -> Piece:
+    symbol = whole(array.quantity, matrix.names, matrix.batch)
+    if not array.dims or is_transposed(array.quantity, matrix.names, matrix.batch) == transposed:
+        return atom(symbol)
+    return atom(rf"\sbptranspose{{{symbol}}}")
 
 
 @_piece.register
-def _(array: Transpose, matrix: _Matrix) -> Piece:
-    return atom(rf"\sbptranspose{{{tex(_piece(array.arg, matrix))}}}")
+def _(array: Transpose, matrix: _Matrix, transposed: bool) -> Piece:
+    return matrix.piece(array.arg, not transposed)
 
 
 @_piece.register
-def _(array: MatMul, matrix: _Matrix) -> Piece:
-    left = array.left if len(array.left.dims) > 1 else Transpose(array.left)
-    factors = [at_least(_piece(side, matrix), Binding.PRODUCT) for side in (left, array.right)]
-    return joined_product(factors)
+def _(array: MatMul, matrix: _Matrix, transposed: bool) -> Piece:
+    """A product; a vector on the left of a matrix is a row, so their column is that of the transposes."""
+    left, right, flipped = array.left, array.right, transposed
+    if len(left.dims) == 1 and len(right.dims) > 1:
+        left, right = Transpose(right), left
+    elif len(left.dims) == 1:
+        left, flipped = Transpose(left), False
+    first, second = (right, left) if flipped else (left, right)
+    return joined_product([matrix.factor(first, flipped), matrix.factor(second, flipped)])
 
 
 @_piece.register
-def _(array: Outer, matrix: _Matrix) -> Piece:
-    row = Transpose(array.right)
-    return joined_product([at_least(_piece(array.left, matrix), Binding.PRODUCT), _piece(row, matrix)])
+def _(array: Outer, matrix: _Matrix, transposed: bool) -> Piece:
+    column, row = (array.right, array.left) if transposed else (array.left, array.right)
+    return joined_product([matrix.factor(column, False), matrix.factor(row, True)])
 
 
 @_piece.register
-def _(array: Total, matrix: _Matrix) -> Piece:
-    """A sum over all entries is a product with a vector of ones."""
-    if array.log_exp or len(array.arg.dims) > 1:
-        raise NoRule("no matrix form is known for a sum along one axis of a matrix: use the index form")
+def _(array: Total, matrix: _Matrix, transposed: bool) -> Piece:
+    """A sum along an axis is a product with a vector of ones."""
+    if array.log_exp:
+        raise NoRule("no matrix form is known for the logarithm of a sum: use the index form")
+    if len(array.arg.dims) > 1:
+        inner = matrix.factor(array.arg, (array.axis == 0) != transposed)
+        return joined_product([ROW_OF_ONES, inner] if transposed else [inner, ONES])
     if isinstance(array.arg, Map) and isinstance(array.arg.expr, sp.Mul) and len(array.arg.operands) == 2:
         first, second = (operand.symbol for operand in array.arg.operands)
         if array.arg.expr == first * second:
             left, right = (operand.array for operand in array.arg.operands)
-            return joined_product([_piece(Transpose(left), matrix), _piece(right, matrix)])
-    inner = at_least(_piece(array.arg, matrix), Binding.ATOM)
-    return joined_product([atom(r"\sbptranspose{\mathbf{1}}"), inner])
+            return joined_product([matrix.piece(left, True), matrix.piece(right, False)])
+    inner = at_least(matrix.piece(array.arg, False), Binding.ATOM)
+    return joined_product([ROW_OF_ONES, inner])
 
 
 @_piece.register
-def _(array: Map, matrix: _Matrix) -> Piece:
-    scope = _Scope(matrix, {o.symbol: _Part(_piece(o.array, matrix), o.array) for o in array.operands})
-    return scope.piece(array.expr)
+def _(array: Map, matrix: _Matrix, transposed: bool) -> Piece:
+    parts = {o.symbol: _Part(_operand(o, array, matrix, transposed), o.array) for o in array.operands}
+    return _Scope(matrix, parts).piece(array.expr)
+
+
+def _operand(operand: Operand, array: Map, matrix: _Matrix, transposed: bool) -> Piece:
+    """An operand; a vector beside matrices is repeated by a product with a vector of ones."""
+    if len(operand.places) == len(array.shape) or not operand.array.dims:
+        return matrix.piece(operand.array, transposed)
+    row_wise = (operand.places == (0,)) == transposed
+    vector = matrix.factor(operand.array, row_wise)
+    return joined_product([ONES, vector] if row_wise else [vector, ROW_OF_ONES])
 
 
 @dataclass(frozen=True)
@@ -126,9 +184,14 @@ class _Scope:
         if isinstance(expr, sp.Pow):
             return self.power(expr)
         if isinstance(expr, ScalarFunction):
-            name = function_name(expr.letter, expr.order, self.matrix.names)
+            name = function_name(expr.letter, expr.order, self.matrix.names, self.entry(expr.args[0]))
             return prefixed(name, parenthesised(self.piece(expr.args[0])))
         return self.other(expr)
+
+    def entry(self, expr: sp.Expr) -> sp.Basic | None:
+        """The base of the quantity that a symbol stands for, if it stands for a whole one."""
+        part = self.parts.get(expr)
+        return part.array.quantity.symbol if part is not None and isinstance(part.array, Entry) else None
 
     def is_scalar(self, expr: sp.Expr) -> bool:
         return all(self.parts[s].scalar for s in expr.free_symbols if s in self.parts)
@@ -181,7 +244,7 @@ class _Scope:
             return Piece((*inner.tokens, HADAMARD, *inner.tokens), Binding.PRODUCT)
         if expr.exp == -1:
             inner = at_least(self.piece(expr.base), Binding.ATOM)
-            return Piece((Token(r"\mathbf{1}"), DIVISION, *inner.tokens), Binding.PRODUCT)
+            return Piece((Token(r"\sbpones"), DIVISION, *inner.tokens), Binding.PRODUCT)
         raise NoRule(f"no matrix form is known for the power {expr.exp} of a vector: use the index form")
 
     def other(self, expr: sp.Expr) -> Piece:

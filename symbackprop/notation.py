@@ -1,80 +1,82 @@
 r"""Notations as data: which letters and signs the text uses, as the macros of ``symbackprop.sty``.
 
 The text never holds a letter of its own. It holds macros such as ``\sbpact{2}{j}``, whose
-definitions come from a notation, a TOML file in ``notations/``. Arguments always come in the same
-order (the layer, the unit led to, the unit led from), whatever the notation prints, so a text
-can change its notation by changing the definitions alone.
+definitions come from a notation, a TOML file in ``notations/`` or one of a user's own. Arguments
+always come in the same order (the layer, the unit led to, the unit led from), whatever the notation
+prints, so a text can change its notation by changing the definitions alone.
 
 * ``\sbpact{l}{j}`` is an entry, ``\sbpactvec{l}`` the whole vector, ``\sbpactmat{l}`` a batch of
   them, ``\sbpactletter`` the letter; ``\sbpweight{l}{j}{k}`` has its second index from the layer below.
 * ``\sbplayer{l}`` dresses a layer: ``l``, ``(l)`` or ``[l]``.
 * An entry of example ``n`` is ``\sbpact{\sbpinexample{n}{l}}{j}`` where it has a layer, and
   ``\sbpofexample{\sbpinput{k}}{n}`` where it has none: neither gives a second superscript.
+
+What can't be said by a definition is a choice that the printers follow: the letters of indices, where
+counting starts, whether biases are folded into the weights, what is a row and what is a column.
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from symbackprop.errors import SymbackpropError
-from symbackprop.names import did_you_mean, quoted
+from symbackprop.errors import Problem, SpecError, SymbackpropError
+from symbackprop.mistakes import ABSENT, Mistakes
+from symbackprop.names import did_you_mean, one_line, quoted
+from symbackprop.notation_clashes import clashes
+from symbackprop.notation_macros import Macro, function_macro, macros_of
+from symbackprop.notation_model import TABLES, NotationTable
+from symbackprop.spec_model import good_fields
 
 DEFAULT = "nielsen"
 """The notation that is used where none is asked for."""
 
-LAYER_STYLES = {"bare": "#1", "parentheses": "(#1)", "brackets": r"\lbrack #1\rbrack"}
-INDEX_ORDERS = {"to-from": ("#2", "#3"), "from-to": ("#3", "#2")}
-
-_STEMS = {
-    "input": "input",
-    "target": "target",
-    "weight": "weight",
-    "bias": "bias",
-    "pre_activation": "pact",
-    "activation": "act",
-    "delta": "delta",
-}
-_KEYS = {
-    "layer": ("style", "last"),
-    "index": ("order", "separator"),
-    "entry": tuple(_STEMS),
-    "whole": tuple(_STEMS),
-    "batch": ("input", "target", "pre_activation", "activation", "delta"),
-    "letter": ("cost", "example_cost", "penalty", "examples", "size", "learning_rate"),
-    "sign": ("vector", "matrix", "transpose", "hadamard", "prime", "partial", "bracket"),
-    "example": ("in_layer", "alone", "cost"),
-}
+Tables = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Macro:
-    r"""One LaTeX macro: its name without the backslash, how many arguments it takes, what it prints.
+class IndexLetters:
+    """Which letters indices have.
 
-    >>> Macro("sbpexamples", 0, "N").call()
-    '\\sbpexamples'
-    >>> Macro("sbpbias", 2, "b^{#1}_{#2}").call("1", "j")
-    '\\sbpbias{1}{j}'
+    ``here``, ``before`` and ``after`` are for units of the layer that a formula is about and of its
+    neighbours, ``by_layer`` (where there is any) for those of the last layer, the one before it, and so
+    on; ``others`` are taken where a letter is wanted twice. ``start`` is the first unit's number.
     """
 
-    name: str
-    arguments: int
-    definition: str
+    here: str
+    before: str
+    after: str
+    others: tuple[str, ...]
+    by_layer: tuple[str, ...]
+    example: str
+    start: int
 
-    def call(self, *arguments: str) -> str:
-        """The macro applied to arguments, as LaTeX source."""
-        if len(arguments) != self.arguments:
-            raise ValueError(f"\\{self.name} takes {self.arguments} arguments, not {len(arguments)}")
-        return f"\\{self.name}" + "".join(f"{{{argument}}}" for argument in arguments)
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every letter once."""
+        near = (self.here, self.before, self.after, *self.by_layer, *self.others, self.example)
+        return tuple(dict.fromkeys(near))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is a row and what is a column: ``rows`` or ``columns`` for vectors and for the examples of a
+    batch, and whether a derivative is transposed (``numerator``) or has the shape of its denominator."""
+
+    vectors: str
+    examples: str
+    derivatives: str
 
 
 @dataclass(frozen=True)
 class Notation:
-    """How quantities are written: every macro with its definition, and what it was made from.
+    """How quantities are written: every macro with its definition, and the choices of the printers.
 
     >>> notation = load_notation("nielsen")
     >>> notation["sbpweight"].definition
@@ -83,12 +85,17 @@ class Notation:
 
     name: str
     description: str
-    layer_style: str
-    index_order: str
-    index_separator: str
+    outline: str
     macros: tuple[Macro, ...]
     functions: tuple[tuple[str, str], ...]
     """The name of each activation function, as the engine knows it, and that of its macro."""
+    index: IndexLetters
+    layout: Layout
+    bias_folded: bool
+    counts_from_output: bool
+    input_is_activation: bool
+    output_has_letter: bool
+    functions_layered: bool
 
     def __getitem__(self, name: str) -> Macro:
         return self._by_name[name]
@@ -108,175 +115,143 @@ class Notation:
 def notations() -> dict[str, str]:
     """The name of every notation and what it is.
 
-    >>> list(notations())
-    ['nielsen']
+    >>> "nielsen" in notations()
+    True
     """
-    return {name: load_notation(name).description for name in _names()}
+    return {name: load_notation(name).description for name in shipped()}
 
 
 @cache
 def load_notation(name: str = DEFAULT) -> Notation:
-    """The notation with this name.
+    """The notation with this name, or of this file: a name that ends in ``.toml`` is a file's.
 
     Raises:
         SymbackpropError: if there is none, with the one that may have been meant.
+        SpecError: for a file with mistakes in it, all of them.
 
     >>> load_notation("nielson")
     Traceback (most recent call last):
     ...
     symbackprop.errors.SymbackpropError: there is no notation 'nielson'; did you mean nielsen?
     """
-    if name not in _names():
-        hint = did_you_mean(name, _names()) or f": choose one of {', '.join(_names())}"
-        raise SymbackpropError(f"there is no notation {quoted(name)}{hint}")
-    text = files("symbackprop").joinpath("notations", f"{name}.toml").read_text(encoding="utf-8")
-    return notation_from(name, tomllib.loads(text))
+    if name.endswith(".toml"):
+        return notation_from(Path(name).stem, _parsed(name), one_line(name))
+    return notation_from(name, _tables(name), f"notation {name}")
 
 
-def notation_from(name: str, data: Mapping[str, Any]) -> Notation:
+def notation_from(name: str, data: Mapping[str, Any], source: str = "") -> Notation:
     """A notation from its tables, as a notation file holds them.
 
     A table ``macros`` may replace the definition of any macro: ``sbpsize = "d_{#1}"``.
 
     Raises:
-        SymbackpropError: for a key that is missing or unknown, or a choice that there isn't.
+        SpecError: with every key that is missing or unknown, every value that is wrong, and every clash.
     """
-    _check_keys(name, data)
-    layer, index = data["layer"], data["index"]
-    _check_choice(name, "layer.style", layer["style"], LAYER_STYLES)
-    _check_choice(name, "index.order", index["order"], INDEX_ORDERS)
-    functions = tuple((function, _function_macro(function)) for function in data["functions"])
-    macros = (*_letters(data), *_entries(data), *_wholes(), *_signs(data), *_functions(data))
-    return Notation(
-        name,
-        data["description"],
-        layer["style"],
-        index["order"],
-        index["separator"],
-        _replaced(name, macros, data.get("macros", {})),
-        functions,
+    source = source or f"notation {name}"
+    mistakes = Mistakes()
+    tables = _checked(data, mistakes)
+    if not mistakes.found:
+        for place, given, sentence in clashes(tables):
+            mistakes.add(place, given, sentence)
+    macros = macros_of(tables) if not mistakes.found else ()
+    if not mistakes.found:
+        _check_macros(tables["macros"], macros, mistakes)
+    if mistakes.found:
+        raise SpecError(source, mistakes.problems(data))
+    own = tables["macros"]
+    return _notation(
+        name, tables, tuple(m._replace(definition=own.get(m.name, m.definition)) for m in macros)
     )
 
 
-def _names() -> list[str]:
+def shipped() -> list[str]:
+    """The names of the notations that come with the package."""
     folder = files("symbackprop").joinpath("notations")
     return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def _check_keys(name: str, data: Mapping[str, Any]) -> None:
-    tables = {*_KEYS, "functions"}
-    wanted = {(table, key) for table, keys in _KEYS.items() for key in keys}
-    found = {(table, key) for table in _KEYS for key in data.get(table, {})}
-    top = set(data) ^ {*tables, "description"} - {"macros"}
-    wrong = sorted(top - {"macros"}) + [f"{table}.{key}" for table, key in sorted(wanted ^ found)]
-    if wrong:
-        raise SymbackpropError(f"the notation {name} has these keys missing or too many: {', '.join(wrong)}")
+def _notation(name: str, tables: Tables, macros: tuple[Macro, ...]) -> Notation:
+    index, layer, matrix = tables["index"], tables["layer"], tables["matrix"]
+    near = (index["here"], index["before"], index["after"])
+    letters = IndexLetters(
+        *near, tuple(index["others"]), tuple(index["by_layer"]), index["example"], index["start"]
+    )
+    return Notation(
+        name=name,
+        description=tables["description"],
+        outline=tables["outline"],
+        macros=macros,
+        functions=tuple((function, function_macro(function)) for function in tables["functions"]),
+        index=letters,
+        layout=Layout(matrix["vectors"], matrix["examples"], matrix["derivatives"]),
+        bias_folded=tables["bias"]["style"] == "folded",
+        counts_from_output=layer["count"] == "from-output",
+        input_is_activation=layer["input"] == "activation",
+        output_has_letter=bool(tables["entry"]["output"]),
+        functions_layered=layer["functions"] == "layered",
+    )
 
 
-def _check_choice(name: str, key: str, value: object, choices: Mapping[str, object]) -> None:
-    if value not in choices:
-        raise SymbackpropError(
-            f"the notation {name} has {key} = {quoted(value)}: it is one of {', '.join(choices)}"
-        )
+# --- reading -----------------------------------------------------------------------------------
 
 
-def _letters(data: Mapping[str, Any]) -> list[Macro]:
-    """One macro for each letter, so that a letter is changed everywhere at once."""
-    letters = [Macro(f"sbp{stem}letter", 0, data["entry"][key]) for key, stem in _STEMS.items()]
-    letters += [Macro(f"sbp{stem}wholeletter", 0, data["whole"][key]) for key, stem in _STEMS.items()]
-    letters += [Macro(f"sbp{_STEMS[key]}batchletter", 0, letter) for key, letter in data["batch"].items()]
-    named = data["letter"]
-    return [
-        *letters,
-        Macro("sbpcost", 0, named["cost"]),
-        Macro("sbpexamplecost", 0, named["example_cost"]),
-        Macro("sbppenalty", 0, named["penalty"]),
-        Macro("sbpexamples", 0, named["examples"]),
-        Macro("sbpsizeletter", 0, named["size"]),
-        Macro("sbplearningrate", 0, named["learning_rate"]),
-        Macro("sbplastlayer", 0, data["layer"]["last"]),
-    ]
+def _tables(name: str) -> Tables:
+    if name not in shipped():
+        hint = did_you_mean(name, shipped()) or f": choose one of {', '.join(shipped())}, or a .toml file"
+        raise SymbackpropError(f"there is no notation {quoted(name)}{hint}")
+    return tomllib.loads(files("symbackprop").joinpath("notations", f"{name}.toml").read_text("utf-8"))
 
 
-def _entries(data: Mapping[str, Any]) -> list[Macro]:
-    """Single entries, with their indices as arguments."""
-    to, from_ = INDEX_ORDERS[data["index"]["order"]]
-    layer, separator = r"\sbplayer{#1}", data["index"]["separator"]
-    layered = [
-        Macro(f"sbp{stem}", 2, rf"\sbp{stem}letter^{{{layer}}}_{{#2}}")
-        for stem in ("bias", "pact", "act", "delta")
-    ]
-    return [
-        Macro("sbplayer", 1, LAYER_STYLES[data["layer"]["style"]]),
-        Macro("sbpinput", 1, r"\sbpinputletter_{#1}"),
-        Macro("sbptarget", 1, r"\sbptargetletter_{#1}"),
-        Macro("sbpweight", 3, rf"\sbpweightletter^{{{layer}}}_{{{to}{separator}{from_}}}"),
-        Macro("sbpweightwide", 3, rf"\sbpweightletter^{{{layer}}}_{{{to},{from_}}}"),
-        *layered,
-        Macro("sbpsize", 1, r"\sbpsizeletter_{#1}"),
-        Macro("sbpsymbol", 1, "#1"),
-        Macro("sbpentry", 2, "{#1}_{#2}"),
-        Macro("sbplayered", 2, rf"#1^{{{layer.replace('#1', '#2')}}}"),
-        Macro("sbplayerentry", 3, rf"#1^{{{layer.replace('#1', '#2')}}}_{{#3}}"),
-        Macro("sbpcostof", 1, data["example"]["cost"]),
-        Macro("sbpinexample", 2, data["example"]["in_layer"]),
-        Macro("sbpofexample", 2, data["example"]["alone"]),
-    ]
+def _parsed(path: str) -> Tables:
+    """The tables of a user's file."""
+    source = one_line(path)
+    try:
+        with open(os.fspath(path), "rb") as file:
+            return tomllib.loads(file.read(1_000_000).decode("utf-8-sig"))
+    except FileNotFoundError:
+        reason = f"there is no such file; a notation is a TOML file or one of {', '.join(shipped())}"
+    except OSError as error:
+        reason = f"this file can't be read ({error.strerror})"
+    except (ValueError, RecursionError) as error:
+        reason = f"this is not TOML: {one_line(str(error))}"
+    raise SpecError(source, [Problem("", None, reason)])
 
 
-def _wholes() -> list[Macro]:
-    """Whole vectors, weight matrices, and batches."""
-    layer = r"^{\sbplayer{#1}}"
-    return [
-        Macro("sbpinputvec", 0, r"\sbpvec{\sbpinputwholeletter}"),
-        Macro("sbptargetvec", 0, r"\sbpvec{\sbptargetwholeletter}"),
-        Macro("sbpweightmat", 1, rf"\sbpmat{{\sbpweightwholeletter}}{layer}"),
-        *(
-            Macro(f"sbp{stem}vec", 1, rf"\sbpvec{{\sbp{stem}wholeletter}}{layer}")
-            for stem in ("bias", "pact", "act", "delta")
-        ),
-        Macro("sbpinputmat", 0, r"\sbpmat{\sbpinputbatchletter}"),
-        Macro("sbptargetmat", 0, r"\sbpmat{\sbptargetbatchletter}"),
-        *(
-            Macro(f"sbp{stem}mat", 1, rf"\sbpmat{{\sbp{stem}batchletter}}{layer}")
-            for stem in ("pact", "act", "delta")
-        ),
-    ]
+def _checked(data: Mapping[str, Any], mistakes: Mistakes) -> Tables:
+    """Every table with every key, those of the notation that this is like put in where it has none."""
+    like = data.get("like")
+    if like:
+        if like not in shipped():
+            mistakes.add(("like",), like, f"this is the name of a notation, one of {', '.join(shipped())}")
+        else:
+            data = _merged(_tables(like), data)
+    tables = good_fields(NotationTable, data, (), mistakes)
+    for name, model in TABLES.items():
+        if isinstance(tables.get(name), Mapping):
+            tables[name] = good_fields(model, tables[name], (name,), mistakes)
+    for name in ("functions", "macros"):
+        for key, value in dict(tables.get(name, {})).items():
+            if not isinstance(value, str) or not value.isascii():
+                mistakes.add((name, key), value, "this is LaTeX source in quotes, in ASCII")
+    return tables
 
 
-def _signs(data: Mapping[str, Any]) -> list[Macro]:
-    sign = data["sign"]
-    return [
-        Macro("sbpvec", 1, sign["vector"]),
-        Macro("sbpmat", 1, sign["matrix"]),
-        Macro("sbptranspose", 1, sign["transpose"]),
-        Macro("sbphadamard", 0, sign["hadamard"]),
-        Macro("sbppartial", 2, sign["partial"]),
-        Macro("sbpexplicitpartial", 2, sign["partial"].replace(r"\partial #1", r"\partial^{+} #1")),
-        Macro("sbpbracket", 1, sign["bracket"]),
-        Macro("sbpprime", 1, sign["prime"]),
-        Macro("sbpnthderivative", 2, "#1^{(#2)}"),
-        Macro("sbpexp", 1, "e^{#1}"),
-        Macro("sbpheading", 1, r"\subsection*{#1}"),
-        Macro("sbpstep", 1, r"\text{#1.}\quad"),
-        Macro("sbpreason", 1, r"\text{\footnotesize #1}"),
-        Macro("sbpfailed", 0, r"\quad\text{\footnotesize [not confirmed by its check]}"),
-        Macro("sbpif", 0, r"\text{if }"),
-        Macro("sbpotherwise", 0, r"\text{otherwise}"),
-        Macro("sbpfn", 1, "#1"),
-    ]
+def _merged(base: Tables, data: Mapping[str, Any]) -> Tables:
+    """The keys of ``data`` over those of the notation it is like, itself perhaps like another."""
+    if base.get("like"):
+        base = _merged(_tables(base["like"]), base)
+    tables = {name: value for name, value in data.items() if isinstance(value, Mapping)}
+    merged = {name: {**base.get(name, {}), **table} for name, table in tables.items()}
+    plain = {name: value for name, value in data.items() if name not in tables}
+    return {**{k: v for k, v in base.items() if k != "outline"}, **plain, **merged}
 
 
-def _functions(data: Mapping[str, Any]) -> list[Macro]:
-    return [Macro(_function_macro(name), 0, sign) for name, sign in data["functions"].items()]
-
-
-def _function_macro(name: str) -> str:
-    return "sbpfn" + "".join(char for char in name if char.isascii() and char.isalpha())
-
-
-def _replaced(name: str, macros: tuple[Macro, ...], own: Mapping[str, str]) -> tuple[Macro, ...]:
-    unknown = sorted(set(own) - {macro.name for macro in macros})
-    if unknown:
-        raise SymbackpropError(f"the notation {name} defines macros that there are not: {', '.join(unknown)}")
-    return tuple(Macro(m.name, m.arguments, own.get(m.name, m.definition)) for m in macros)
+def _check_macros(own: Mapping[str, str], macros: tuple[Macro, ...], mistakes: Mistakes) -> None:
+    known = {macro.name: macro for macro in macros}
+    for name, definition in own.items():
+        if name not in known:
+            hint = did_you_mean(name, known) or "; the macros are listed in symbackprop.sty"
+            mistakes.add(("macros", name), ABSENT, f"there is no macro of this name{hint}")
+        elif not known[name].fits(definition):
+            wanted = f"\\{name} takes {known[name].arguments} arguments: this uses more, or a # alone"
+            mistakes.add(("macros", name), definition, wanted)

@@ -29,10 +29,10 @@ def _one_of(*kinds: type) -> PlainValidator:
 _Number = Annotated[Any, _one_of(int, float)]
 _Size = Annotated[Any, _one_of(int, str)]
 _Factor = Annotated[Any, _one_of(int, float, str)]
-_Table = Annotated[Any, _one_of(Mapping)]
-_List = Annotated[Any, _one_of(list, tuple)]
-_Text = Annotated[Any, _one_of(str)]
-_Flag = Annotated[Any, _one_of(bool)]
+Table = Annotated[Any, _one_of(Mapping)]
+List = Annotated[Any, _one_of(list, tuple)]
+Text = Annotated[Any, _one_of(str)]
+Flag = Annotated[Any, _one_of(bool)]
 
 _SIZE = 'a size is a whole number from 1 up, or a symbol\'s name such as "n_1"'
 _FACTOR = 'a factor is a number or a string such as "1/2" or "lambda/(2*N)"'
@@ -47,17 +47,17 @@ class Model(BaseModel):
 class SpecTable(Model):
     """The whole spec."""
 
-    name: _Text = Field(description='a name for the output files, such as name = "two-two-two"')
-    title: _Text = Field(None, description='a title is text in quotes, such as "A 2-2-2 network"')
-    depth: _Text = Field(
+    name: Text = Field(description='a name for the output files, such as name = "two-two-two"')
+    title: Text = Field(None, description='a title is text in quotes, such as "A 2-2-2 network"')
+    depth: Text = Field(
         None, description='depth is a symbol such as "L"; for a number of layers write as many [[layers]]'
     )
-    input: _Table = Field(description="a table [input] with the size of the input, such as size = 2")
-    layers: _List = Field(description="a table [[layers]] for each layer, with size and activation")
-    cost: _Table = Field(description='a table [cost] with kind, such as kind = "squared_error"')
-    penalty: _Table = Field(None, description='a table [penalty] with l2, such as l2 = "lambda/(2*N)"')
-    facts: _Table = Field(None, description="a table [facts] with targets_sum_to_one = true")
-    values: _Table = Field(None, description="a table [values] with numbers for x, y, W1, b1 and so on")
+    input: Table = Field(description="a table [input] with the size of the input, such as size = 2")
+    layers: List = Field(description="a table [[layers]] for each layer, with size and activation")
+    cost: Table = Field(description='a table [cost] with kind, such as kind = "squared_error"')
+    penalty: Table = Field(None, description='a table [penalty] with l2, such as l2 = "lambda/(2*N)"')
+    facts: Table = Field(None, description="a table [facts] with targets_sum_to_one = true")
+    values: Table = Field(None, description="a table [values] with numbers for x, y, W1, b1 and so on")
 
     remarks: _List = Field((), description="a table [[remarks]] for each remark, with at and text")
 
@@ -83,22 +83,22 @@ class LayerTable(Model):
     activation: Annotated[Any, _one_of(str, Mapping)] = Field(
         description='a name such as "sigmoid", a { formula = "z/(1+exp(-z))" }, or a { symbol = "g" }'
     )
-    bias: _Flag = Field(True, description="bias is true or false")
+    bias: Flag = Field(True, description="bias is true or false")
 
 
 class ActivationTable(Model):
     """An activation that is not a name."""
 
-    formula: _Text = Field(None, description='a formula is text in quotes, such as "z/(1+exp(-z))"')
-    symbol: _Text = Field(None, description='a symbol is a name in quotes, such as "g"')
-    name: _Text = Field(None, description='the name of a formula is a name in quotes, such as "swish"')
+    formula: Text = Field(None, description='a formula is text in quotes, such as "z/(1+exp(-z))"')
+    symbol: Text = Field(None, description='a symbol is a name in quotes, such as "g"')
+    name: Text = Field(None, description='the name of a formula is a name in quotes, such as "swish"')
 
 
 class CostTable(Model):
     """``[cost]``"""
 
-    kind: _Text = Field(None, description='the kind of a cost is a name in quotes, such as "squared_error"')
-    formula: _Text = Field(None, description='a formula is text in quotes, such as "(a - y)**2"')
+    kind: Text = Field(None, description='the kind of a cost is a name in quotes, such as "squared_error"')
+    formula: Text = Field(None, description='a formula is text in quotes, such as "(a - y)**2"')
     scale: _Factor = Field(1, description=_FACTOR)
     outputs: Literal["sum", "mean"] = Field("sum", description="over the outputs a cost is a sum or a mean")
     examples: Literal["mean", "sum"] = Field(
@@ -115,7 +115,7 @@ class PenaltyTable(Model):
 class FactsTable(Model):
     """``[facts]``"""
 
-    targets_sum_to_one: _Flag = Field(False, description="a fact is true or false")
+    targets_sum_to_one: Flag = Field(False, description="a fact is true or false")
 
 
 def good_fields(model: type[Model], data: object, place: Place, mistakes: Mistakes) -> dict[str, Any]:

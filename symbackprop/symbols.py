@@ -50,19 +50,21 @@ class Names:
     ``quantities`` has every quantity by its name, derivatives such as ``delta1`` included; a name
     that isn't there is printed as it is. ``sizes`` says what is printed for the size symbols
     ``n_0``, ``n_1``, … of the engine: a number, or the spec's own symbol. ``numbers`` are printed in place
-    of the entries that they are the values of.
+    of the entries that they are the values of. ``last`` is the output layer.
     """
 
     notation: Notation = field(default_factory=load_notation)
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     sizes: Mapping[str, sp.Expr] = field(default_factory=dict)
     numbers: Mapping[sp.Basic, str] = field(default_factory=dict)
+    last: sp.Expr | None = None
 
     @staticmethod
     def of(
         quantities: Iterable[Quantity],
         sizes: Iterable[tuple[sp.Symbol, sp.Expr]] = (),
         notation: Notation | None = None,
+        last: sp.Expr | None = None,
     ) -> Names:
         """Names for these quantities, those that they are derivatives of included."""
         found: dict[str, Quantity] = {}
@@ -70,7 +72,7 @@ class Names:
             for one in (quantity, quantity.of, quantity.cost):
                 if one is not None:
                     found.setdefault(one.name, one)
-        return Names(notation or load_notation(), found, {str(size): shown for size, shown in sizes})
+        return Names(notation or load_notation(), found, {str(size): shown for size, shown in sizes}, last)
 
     def quantity(self, node: sp.Basic) -> Quantity | None:
         """The quantity that an entry or a symbol belongs to, if it is one."""
@@ -125,10 +127,32 @@ def entry(quantity: Quantity, indices: tuple[sp.Expr, ...], names: Names) -> str
         raise NoRule(f"{quantity.name} has {rank} indices, not {len(indices)}")
     if quantity.role in _SCALARS:
         return _scalar(quantity, example)
-    if quantity.role in _UNLAYERED:
-        macro = f"\\{_UNLAYERED[quantity.role]}{{{index(own[0], names)}}}"
-        return _of_example(macro, example)
+    quantity = _as_written(quantity, names)
+    stem = _stem_alone(quantity, names)
+    if stem is not None:
+        single = own[0] == 1 and _size_of(quantity, names) == 1
+        return _of_example(rf"\{stem}letter" if single else rf"\{stem}{{{index(own[0], names)}}}", example)
     return _layered_entry(quantity, own, example, names)
+
+
+def _as_written(quantity: Quantity, names: Names) -> Quantity:
+    """The input as the activation of layer 0, where the notation has it so."""
+    if quantity.role is Role.INPUT and quantity.layer is not None and names.notation.input_is_activation:
+        return replace(quantity, role=Role.ACTIVATION)
+    return quantity
+
+
+def _stem_alone(quantity: Quantity, names: Names) -> str | None:
+    """How the macros of a quantity that stands without its layer begin: input, target, output."""
+    outputs = quantity.role is Role.ACTIVATION and names.last is not None and quantity.layer == names.last
+    if outputs and names.notation.output_has_letter:
+        return "sbpoutput"
+    return _UNLAYERED.get(quantity.role)
+
+
+def _size_of(quantity: Quantity, names: Names) -> sp.Expr | None:
+    """The number of units of a vector, as the spec declares it."""
+    return names.sizes.get(str(quantity.dims[-1])) if quantity.dims else None
 
 
 def _rank(quantity: Quantity) -> int:
@@ -163,8 +187,10 @@ def _layered_entry(
     macro = _LAYERED.get(quantity.role)
     if macro is None or quantity.layer is None:
         return _other_entry(quantity, indices, example, names)
-    layer = layer_argument(quantity.layer, example)
+    layer = layer_argument(quantity.layer, names, example)
     own = [index(i, names) for i in indices]
+    if quantity.role is Role.BIAS and names.notation.bias_folded:
+        macro, own = "sbpweight", [*own, "0"]
     if macro == "sbpweight" and any(len(i) > 1 for i in own):
         macro = "sbpweightwide"
     return f"\\{macro}" + "".join(f"{{{part}}}" for part in (layer, *own))
@@ -174,7 +200,7 @@ def _other_entry(quantity: Quantity, indices: tuple[sp.Expr, ...], example: str 
     letter = letter_of(quantity.letter)
     if quantity.layer is None:
         return _of_example(named_entry(letter, indices, names), example)
-    layer = layer_argument(quantity.layer, example)
+    layer = layer_argument(quantity.layer, names, example)
     if not indices:
         return rf"\sbplayered{{{letter}}}{{{layer}}}"
     return rf"\sbplayerentry{{{letter}}}{{{layer}}}{{{_listed(indices, names)}}}"
@@ -192,22 +218,31 @@ def _listed(indices: tuple[sp.Expr, ...], names: Names) -> str:
     return ("," if any(len(i) > 1 for i in shown) else " ").join(shown)
 
 
-def layer_argument(layer: sp.Expr, example: str | None = None) -> str:
-    r"""A layer as a macro's argument; the last layer's letter is a macro of its own.
+def layer_argument(layer: sp.Expr, names: Names | None = None, example: str | None = None) -> str:
+    r"""A layer as a macro's argument; the letters of the last layer and of any layer are macros.
 
     >>> layer_argument(sp.Symbol("L") - 1)
     '\\sbplastlayer-1'
     """
-    shown = _arithmetic(layer, {"L": r"\sbplastlayer"})
+    last = None if names is None else names.last
+    if names is not None and names.notation.counts_from_output and isinstance(last, sp.Integer):
+        layer = sp.Symbol("L") + layer - last
+    letters = {"L": r"\sbplastlayer", "l": r"\sbpanylayer"}
+    letters = {letter: macro for letter, macro in letters.items() if letter == "L" or str(last) != letter}
+    shown = _arithmetic(layer, letters)
     return shown if example is None else rf"\sbpinexample{{{example}}}{{{shown}}}"
 
 
 def index(expr: sp.Expr, names: Names) -> str:
     """An index as it stands in a subscript: letters first, then numbers, no spaces.
 
+    A number is that of a unit, counted from where the notation starts.
+
     >>> index(sp.Symbol("k", integer=True, positive=True) - 1, Names())
     'k-1'
     """
+    if isinstance(expr, sp.Integer):
+        return str(expr - 1 + names.notation.index.start)
     own = {str(s): size(s, names) for s in expr.free_symbols if _is_size(s, names)}
     return _arithmetic(expr, own)
 
@@ -246,7 +281,7 @@ def symbol(node: sp.Symbol, names: Names) -> str:
         return _NAMED[name]
     if _is_size(node, names):
         return size(node, names)
-    if node.is_integer and _is_index(name):
+    if node.is_integer and (_is_index(name) or name in names.notation.index.all):
         return letter_of(name)
     if name in _ARGUMENTS:
         return _ARGUMENTS[name][0]
@@ -272,13 +307,26 @@ def size(node: sp.Basic, names: Names) -> str:
     shown = names.sizes.get(str(node), node)
     if isinstance(shown, sp.Integer):
         return str(shown)
-    suffix = _size_suffix(str(shown))
     if str(shown) in _NAMED:
         return _NAMED[str(shown)]
-    if suffix is None:
+    layer = size_layer(shown)
+    if layer is None:
         return rf"\sbpsymbol{{{letter_of(str(shown))}}}"
-    last = r"\sbplastlayer"
-    return rf"\sbpsize{{{suffix.replace('L', last)}}}"
+    return rf"\sbpsize{{{layer_argument(layer, names)}}}"
+
+
+def size_layer(size: sp.Basic) -> sp.Expr | None:
+    """The layer that a size such as ``n_2`` or ``n_l+1`` is of, if it has such a name.
+
+    >>> size_layer(sp.Symbol("n_l-1"))
+    l - 1
+    """
+    suffix = _size_suffix(str(size))
+    if suffix is None:
+        return None
+    if suffix.isdigit():
+        return sp.Integer(int(suffix))
+    return index_symbol(suffix[0]) + int(suffix[1:] or 0)
 
 
 def indexed(node: sp.Indexed, names: Names) -> str:
@@ -322,8 +370,10 @@ def _plain(word: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "+-'") else f"U{ord(c):04X}" for c in word)
 
 
-def function_name(letter: str, order: int, names: Names) -> str:
+def function_name(letter: str, order: int, names: Names, argument: sp.Basic | None = None) -> str:
     r"""The name of an activation function, differentiated ``order`` times.
+
+    Where the notation has it so, it carries the layer of its argument.
 
     >>> print(function_name("sigma", 1, Names()), function_name("g", 0, Names()))
     \sbpprime{\sbpfnsigma} \sbpfn{g}
@@ -334,7 +384,10 @@ def function_name(letter: str, order: int, names: Names) -> str:
         return rf"\sbpnthderivative{{{name}}}{{{order}}}"
     for _ in range(order):
         name = rf"\sbpprime{{{name}}}"
-    return name
+    quantity = None if argument is None else names.quantity(argument)
+    if quantity is None or quantity.layer is None or not names.notation.functions_layered:
+        return name
+    return rf"\sbpfnat{{{name}}}{{{layer_argument(quantity.layer, names)}}}"
 
 
 def _function_letter(name: str) -> str:
@@ -364,14 +417,16 @@ def whole(quantity: Quantity, names: Names, batch: bool = False) -> str:
         return rf"\sbppartial{{{top}}}{{{whole(quantity.of, names, batch)}}}"
     if quantity.role in _SCALARS:
         return f"\\{_SCALARS[quantity.role]}"
-    known = _LAYERED.get(quantity.role) or _UNLAYERED.get(quantity.role)
+    quantity = _as_written(quantity, names)
+    alone = _stem_alone(quantity, names)
+    known = alone or _LAYERED.get(quantity.role)
     matrix = quantity.role is Role.WEIGHT or (batch and quantity.role is not Role.BIAS)
     form = "mat" if matrix else "vec"
-    layer = "" if quantity.layer is None else f"{{{layer_argument(quantity.layer)}}}"
+    layer = "" if quantity.layer is None else f"{{{layer_argument(quantity.layer, names)}}}"
     if known is None:
         dressed = rf"\sbp{form}{{{letter_of(quantity.letter)}}}"
         return rf"\sbplayered{{{dressed}}}{layer}" if layer else dressed
-    return f"\\{known}{form}" + ("" if quantity.role in _UNLAYERED else layer)
+    return f"\\{known}{form}" + ("" if alone else layer)
 
 
 def carries_superscript(macro_call: str, names: Names) -> bool:

@@ -15,10 +15,11 @@ from symbackprop.document import Chain, Row
 from symbackprop.equations import Derivation, Equation, Role
 from symbackprop.forward import Model
 from symbackprop.latex import latex
+from symbackprop.lettering import lettered
 from symbackprop.linebreak import ARTICLE, latex_rows
 from symbackprop.measure import rendered_width
 from symbackprop.rounding import DIGITS
-from symbackprop.symbols import Names
+from symbackprop.symbols import Names, layer_argument, size_layer
 from symbackprop.words import Words, load_words
 from symbackprop.worked import Worked, worked_example
 
@@ -85,6 +86,25 @@ class Writer:
         """
         return worked_example(self.derivation)
 
+    def say(self, key: str, **filled: str) -> str:
+        """A sentence with its gaps filled in; letters of layers and units are known to every sentence."""
+        index, model = self.names.notation.index, self.model
+        layers = {"last": model.last_layer, "input": sp.Integer(0)}
+        known = {key: layer_argument(layer, self.names) for key, layer in layers.items()}
+        any_layer = layer_argument(model.general_layer, self.names)
+        letters = {"any": any_layer, "here": index.here, "before": index.before, "after": index.after}
+        return self.words.text(key, **{**known, **letters, **filled})
+
+    def size(self, symbol: sp.Symbol) -> str:
+        """The letter of a size, whatever the spec says that it is."""
+        layer = size_layer(symbol)
+        assert layer is not None
+        return rf"\sbpsize{{{layer_argument(layer, self.names)}}}"
+
+    def tex(self, expr: sp.Basic, free: Free = ()) -> str:
+        """An expression on one line, its indices in the letters of the notation."""
+        return latex(lettered(expr, self.names, free), self.names)
+
     def lines(self, expr: sp.Expr, left: str, reason: str = "") -> tuple[str, ...]:
         """An expression as lines that fit between a left side and a reason."""
         taken = rendered_width(left, self.names.notation) + _REASON_WIDTH * len(reason) + _SPACE
@@ -101,13 +121,14 @@ class Writer:
         """A row for the right side of an equality, which claims the equality."""
         before, after = equality
         claimed = Equality(claim.label, before, after, claim.free, claim.kind, facts)
-        return Row(self.lines(after, left, reason), reason, claimed)
+        shown = lettered(after, self.names, claim.free)
+        return Row(self.lines(shown, left, reason), reason, claimed)
 
     def chain(
         self, entry: sp.Expr, value: sp.Expr, claim: Claim, reason: str = "", facts: tuple[str, ...] = ()
     ) -> Chain:
         """One equality with a label."""
-        left = latex(entry, self.names)
+        left = self.tex(entry, claim.free)
         return Chain(left, (self.row(left, (entry, value), claim, reason, facts),), claim.label)
 
     def definition(self, equation: Equation, kind: str = "example") -> Chain:
@@ -116,7 +137,7 @@ class Writer:
 
     def derived(self, entry: sp.Expr, derivation: Derivation, claim: Claim) -> Chain:
         """A derivation from its goal to its result, a row for every step that can be read."""
-        left = latex(entry, self.names)
+        left = self.tex(entry, claim.free)
         rows: list[Row] = []
         if entry != derivation.goal:
             rows.append(self.row(left, (entry, derivation.goal), claim, self.words.reason("definition")))
@@ -136,7 +157,8 @@ class Writer:
     def cited(self, equation: Equation) -> tuple[str, ...]:
         """The facts that the derivation of an equation leans on."""
         for adjoint in self.derivation.adjoints:
-            if adjoint.named == equation.quantity and adjoint.derivation is not None:
+            named = adjoint.named
+            if named is not None and named.name == equation.quantity.name and adjoint.derivation is not None:
                 return facts_of(adjoint.derivation)
         return ()
 

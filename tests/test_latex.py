@@ -279,7 +279,10 @@ def test_a_general_layer():
     model = forward_model(from_mapping(network))
     names = Names.of(model.program.quantities.values(), model.sizes)
     shown = [latex(equation.rhs, names) for equation in model.program]
-    assert shown[0] == (r"\sum_{k=1}^{\sbpsize{l-1}} \sbpweight{l}{j}{k} \sbpact{l-1}{k} + \sbpbias{l}{j}")
+    assert shown[0] == (
+        r"\sum_{k=1}^{\sbpsize{\sbpanylayer-1}} \sbpweight{\sbpanylayer}{j}{k} "
+        r"\sbpact{\sbpanylayer-1}{k} + \sbpbias{\sbpanylayer}{j}"
+    )
     assert shown[4] == r"\sbpfn{g}(\sbppact{\sbplastlayer}{j})"
     assert shown[5] == (
         r"\sum_{j=1}^{\sbpsize{\sbplastlayer}} (\sbpact{\sbplastlayer}{j} - \sbptarget{j})^{2}"
@@ -868,7 +871,7 @@ def needs_tex():
 
 def typeset(program, folder, body, preamble=""):
     (folder / "symbackprop.sty").write_text(
-        fill("symbackprop.sty.jinja", {"version": "0", "notation": load_notation()})
+        fill("symbackprop.sty.jinja", {"version": "0", "released": "2026/01/01", "notation": load_notation()})
     )
     source = (
         r"\documentclass{article}\usepackage{symbackprop}\hfuzz=10pt"

@@ -11,7 +11,7 @@ import pytest
 import sympy as sp
 
 from symbackprop.equations import Quantity, Role
-from symbackprop.errors import SymbackpropError
+from symbackprop.errors import SpecError, SymbackpropError
 from symbackprop.latex import latex
 from symbackprop.measure import expanded
 from symbackprop.notation import load_notation, notation_from, notations
@@ -64,23 +64,76 @@ def test_a_notation_is_data(changes, expected):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"layer": {"style": "dots"}}, "the notation mine has layer.style = 'dots': it is one of bare"),
-        ({"index": {"order": "both"}}, "index.order = 'both'"),
-        ({"letter": {"cots": "J"}}, "keys missing or too many: letter.cots"),
-        ({"colours": {"weight": "red"}}, "keys missing or too many: colours"),
-        ({"macros": {"sbpakt": "a"}}, "defines macros that there are not: sbpakt"),
+        ({"layer": {"style": "dots"}}, "layer.style: 'dots': the style of a layer is bare, parentheses"),
+        ({"index": {"order": "both"}}, "index.order: 'both': the order is to-from"),
+        ({"index": {"start": 2}}, "index.start: 2: units are counted from 0 or from 1"),
+        ({"index": {"here": "ij"}}, "index.here: 'ij': an index is a single letter"),
+        ({"letter": {"cots": "J"}}, "letter.cots: 'J': the key cots is not known here; did you mean cost?"),
+        ({"colours": {"weight": "red"}}, "colours: {'weight': 'red'}: the key colours is not known here"),
+        ({"macros": {"sbpakt": "a"}}, "macros.sbpakt: there is no macro of this name"),
+        ({"macros": {"sbpact": "a_{#3}"}}, r"macros.sbpact: 'a_{#3}': \sbpact takes 2 arguments"),
+        (
+            {"entry": {"delta": r"\delta_{0}"}},
+            "entry.delta: '\\\\delta_{0}': a letter takes a layer and indices",
+        ),
+        ({"entry": {"weight": "{w"}}, "entry.weight: '{w': LaTeX that takes indices"),
     ],
 )
 def test_a_wrong_notation_is_refused(changes, complaint):
-    with pytest.raises(SymbackpropError, match=re.escape(complaint)):
+    with pytest.raises(SpecError, match=re.escape(f"notation mine: {complaint}")):
         notation_from("mine", data(**changes))
 
 
-def test_a_missing_key_is_refused():
-    tables = data()
+@pytest.mark.parametrize(
+    ("changes", "both"),
+    [
+        ({"entry": {"bias": "w"}}, ("a bias is written as a weight is", "entry.weight")),
+        ({"whole": {"activation": "z"}}, ("the activation is written as the pre-activation is",)),
+        ({"letter": {"cost": "a"}}, ("the cost is written as the activation is", "entry.activation")),
+        ({"functions": {"tanh": "w"}}, ("the function tanh is written as a weight is",)),
+        ({"index": {"here": "b"}}, ("the index b is written as a bias is",)),
+        ({"index": {"others": ["l"]}}, ("the index l is written as any hidden layer is",)),
+        ({"index": {"before": "j"}}, ("have another letter",)),
+        ({"sign": {"bracket": r"\delta_{#1}"}}, ("Kronecker's delta", "delta, the error")),
+        ({"bias": {"style": "folded"}, "index": {"start": 0}}, ("units are counted from 1",)),
+    ],
+)
+def test_a_clash_is_refused_with_both_named(changes, both):
+    with pytest.raises(SpecError) as refused:
+        notation_from("mine", data(**changes))
+    assert all(part in str(refused.value) for part in both)
+
+
+def test_every_mistake_is_reported_at_once():
+    tables = data(entry={"bias": 7}, layer={"style": "dots"})
     del tables["entry"]["weight"], tables["sign"]
-    with pytest.raises(SymbackpropError, match=r"entry\.weight.*sign\.bracket"):
+    with pytest.raises(SpecError) as refused:
         notation_from("mine", tables)
+    places = [problem.where for problem in refused.value.problems]
+    assert places == ["layer.style", "entry.bias", "entry.weight", "sign"]
+
+
+def test_a_notation_is_like_another_but_for_its_own_keys(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('description = "mine"\nlike = "cs231n"\n[entry]\nweight = "M"\n')
+    mine, like = load_notation(str(file)), load_notation("cs231n")
+    assert mine.name == "mine" and mine["sbpweightletter"].definition == "M"
+    assert mine.layout == like.layout and mine["sbpactletter"] == like["sbpactletter"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("description = ", "this is not TOML"),
+        ('like = "nelson"', "this is the name of a notation, one of bishop"),
+    ],
+)
+def test_a_wrong_file_is_refused(text, complaint, tmp_path):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(SpecError, match=complaint):
+        load_notation(str(tmp_path / "mine.toml"))
+    with pytest.raises(SpecError, match="there is no such file"):
+        load_notation(str(tmp_path / "yours.toml"))
 
 
 def test_an_unknown_notation_is_refused_with_a_hint():
@@ -140,7 +193,9 @@ def test_wholes():
 
 
 def package():
-    return fill("symbackprop.sty.jinja", {"version": "1.2.3", "notation": load_notation()})
+    return fill(
+        "symbackprop.sty.jinja", {"version": "1.2.3", "released": "2026/01/01", "notation": load_notation()}
+    )
 
 
 def test_the_package_provides_every_macro_and_needs_amsmath_only():
