@@ -434,7 +434,7 @@ class _Layout:
     def heading(self, layer: sp.Expr | None) -> str:
         if layer is None or layer == 0:
             return self.words.picture("input")
-        return self.words.picture("layer", layer=layer_argument(layer))
+        return self.words.picture("layer", layer=layer_argument(layer, self.names))
 
     def described(self) -> str:
         first, *others = [layer for layer in self.layers() if layer is not None]

@@ -13,7 +13,7 @@ from symbackprop.render import fill
 from symbackprop.svg import svg_picture
 from symbackprop.symbols import Names
 from symbackprop.tikz import standalone_tex, tikz_picture
-from symbackprop.version import __version__
+from symbackprop.version import RELEASED, __version__
 from symbackprop.words import Words, load_words
 
 
@@ -42,7 +42,9 @@ class Picture:
         Raises:
             MissingProgram: if there is no pdflatex.
         """
-        style = fill("symbackprop.sty.jinja", {"version": __version__, "notation": self.notation})
+        style = fill(
+            "symbackprop.sty.jinja", {"version": __version__, "released": RELEASED, "notation": self.notation}
+        )
         return compiled({"symbackprop.sty": style, "picture.tex": self.to_standalone()}, "picture.tex", 1)
 
     def _repr_svg_(self) -> str:

@@ -241,8 +241,8 @@ def index(expr: sp.Expr, names: Names) -> str:
     >>> index(sp.Symbol("k", integer=True, positive=True) - 1, Names())
     'k-1'
     """
-    if isinstance(expr, sp.Integer):
-        return str(expr - 1 + names.notation.index.start)
+    if isinstance(expr, sp.Integer) or _is_size(expr, names):
+        expr = expr - 1 + names.notation.index.start
     own = {str(s): size(s, names) for s in expr.free_symbols if _is_size(s, names)}
     return _arithmetic(expr, own)
 
