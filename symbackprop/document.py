@@ -16,7 +16,8 @@ from symbackprop.check import certificate as certificate_data
 from symbackprop.notation import Notation
 from symbackprop.prose import tex
 from symbackprop.render import fill
-from symbackprop.version import GENERATOR, RELEASED, __version__
+from symbackprop.style_package import style_package
+from symbackprop.version import GENERATOR, __version__
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,7 @@ class Document:
 
     def style(self) -> str:
         """The package that defines the macros of the fragment."""
-        return fill(
-            "symbackprop.sty.jinja", {"version": __version__, "released": RELEASED, "notation": self.notation}
-        )
+        return style_package(self.notation)
 
     @cached_property
     def failed(self) -> frozenset[Equality]:

@@ -31,8 +31,8 @@ _TABLE = (
     "Gamma Γ Delta Δ Theta Θ Lambda Λ Xi Ξ Pi Π Sigma Σ Upsilon Υ Phi Φ Psi Ψ Omega Ω "
     "partial ∂ nabla ∇ ell ℓ infty ∞ top ⊤ prime ′ sum ∑ prod ∏ dots … ldots … cdots ⋯ "
     "lbrack [ rbrack ] lvert | rvert | vert | lbrace { rbrace } { { } } % % & & # # _ _ $ $ "
-    "cdot · odot ⊙ oslash ⊘ circ ∘ times × ast ∗ star ⋆ otimes ⊗ pm ± land ∧ leq ≤ le ≤ geq ≥ ge ≥ neq ≠ ne ≠ "
-    "approx ≈ leftarrow ← to → rightarrow →"
+    "cdot · odot ⊙ oslash ⊘ circ ∘ times × ast ∗ star ⋆ otimes ⊗ pm ± land ∧ leq ≤ le ≤ geq ≥ ge ≥ "
+    "neq ≠ ne ≠ approx ≈ leftarrow ← to → rightarrow →"
 )
 _COMMANDS = _TABLE.split()
 

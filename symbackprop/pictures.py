@@ -9,11 +9,9 @@ from symbackprop.latex_compiler import compiled
 from symbackprop.network_picture import network_drawing
 from symbackprop.notation import DEFAULT, Notation, load_notation
 from symbackprop.pipeline import NetworkDerivation
-from symbackprop.render import fill
 from symbackprop.svg import svg_picture
 from symbackprop.symbols import Names
 from symbackprop.tikz import standalone_tex, tikz_picture
-from symbackprop.version import RELEASED, __version__
 from symbackprop.words import Words, load_words
 
 
@@ -42,10 +40,8 @@ class Picture:
         Raises:
             MissingProgram: if there is no pdflatex.
         """
-        style = fill(
-            "symbackprop.sty.jinja", {"version": __version__, "released": RELEASED, "notation": self.notation}
-        )
-        return compiled({"symbackprop.sty": style, "picture.tex": self.to_standalone()}, "picture.tex", 1)
+        sources = {FILE: style_package(self.notation), "picture.tex": self.to_standalone()}
+        return compiled(sources, "picture.tex", 1)
 
     def _repr_svg_(self) -> str:
         return self.to_svg()

@@ -30,8 +30,8 @@ from symbackprop.linebreak import INDENT, latex_rows
 from symbackprop.measure import rendered_width
 from symbackprop.network import argument
 from symbackprop.notation import load_notation
-from symbackprop.render import fill
 from symbackprop.spec import from_mapping
+from symbackprop.style_package import style_package
 from symbackprop.symbols import Names, index, letter_of
 
 i, j, k, n, n1, n2, N = sp.symbols("i j k n n_1 n_2 N", integer=True, positive=True)
@@ -870,9 +870,7 @@ def needs_tex():
 
 
 def typeset(program, folder, body, preamble=""):
-    (folder / "symbackprop.sty").write_text(
-        fill("symbackprop.sty.jinja", {"version": "0", "released": "2026/01/01", "notation": load_notation()})
-    )
+    (folder / "symbackprop.sty").write_text(style_package(load_notation()))
     source = (
         r"\documentclass{article}\usepackage{symbackprop}\hfuzz=10pt"
         f"\n{preamble}\n\\begin{{document}}\n{body}\n\\end{{document}}\n"

@@ -15,7 +15,7 @@ from symbackprop.errors import SpecError, SymbackpropError
 from symbackprop.latex import latex
 from symbackprop.measure import expanded
 from symbackprop.notation import load_notation, notation_from, notations
-from symbackprop.render import fill
+from symbackprop.style_package import style_package
 from symbackprop.symbols import Names, whole
 
 NIELSEN = files("symbackprop").joinpath("notations", "nielsen.toml").read_text(encoding="utf-8")
@@ -193,9 +193,7 @@ def test_wholes():
 
 
 def package():
-    return fill(
-        "symbackprop.sty.jinja", {"version": "1.2.3", "released": "2026/01/01", "notation": load_notation()}
-    )
+    return style_package(load_notation())
 
 
 def test_the_package_provides_every_macro_and_needs_amsmath_only():

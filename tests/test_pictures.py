@@ -19,9 +19,9 @@ from symbackprop.drawing import TEXT_SIZES, Box, Circle, Drawing, Frame, Line, P
 from symbackprop.latex_compiler import compiled
 from symbackprop.notation import load_notation, notations
 from symbackprop.pictures import Picture, network_svg, picture_files, pictures_of
-from symbackprop.render import fill, template_folder
+from symbackprop.render import template_folder
+from symbackprop.style_package import style_package
 from symbackprop.svg import key_parts, svg_picture
-from symbackprop.version import RELEASED, __version__
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.toml"))
@@ -288,10 +288,7 @@ def needs_tex() -> str:
 
 def typeset(source: str, folder: Path, notation: str = "nielsen") -> str:
     """The log of a document that compiles."""
-    style = fill(
-        "symbackprop.sty.jinja",
-        {"version": __version__, "released": RELEASED, "notation": load_notation(notation)},
-    )
+    style = style_package(load_notation(notation))
     (folder / "symbackprop.sty").write_text(style, "ascii")
     (folder / "t.tex").write_text(source, "ascii")
     command = ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
@@ -323,9 +320,7 @@ def test_every_picture_compiles_and_fits_on_its_page(notation, tmp_path, needs_t
 def test_a_picture_on_a_page_of_its_own(needs_tex):
     shown = picture("two-two-two")
     assert shown.to_pdf().startswith(b"%PDF")
-    style = fill(
-        "symbackprop.sty.jinja", {"version": __version__, "released": RELEASED, "notation": shown.notation}
-    )
+    style = style_package(shown.notation)
     source = "\\pdfobjcompresslevel=0\n" + shown.to_standalone()
     pdf = compiled({"symbackprop.sty": style, "t.tex": source}, "t.tex", passes=1)
     (box,) = set(re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf))
