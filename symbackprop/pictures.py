@@ -9,6 +9,7 @@ from symbackprop.latex_compiler import compiled
 from symbackprop.network_picture import network_drawing
 from symbackprop.notation import DEFAULT, Notation, load_notation
 from symbackprop.pipeline import NetworkDerivation
+from symbackprop.style_package import FILE, style_package
 from symbackprop.svg import svg_picture
 from symbackprop.symbols import Names
 from symbackprop.tikz import standalone_tex, tikz_picture
