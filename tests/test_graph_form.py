@@ -57,7 +57,7 @@ def test_every_node_has_a_numbered_step_and_every_parameter_a_result() -> None:
     assert r"2 (\sbpweight{3}{1}{1} \sbpweight{2}{1}{1} + \sbpweight{3}{1}{2} \sbpweight{2}{2}{1})" in step
     parameters = text[text.index("The derivatives of the parameters") :]
     assert parameters.count(r"\boxed") == 9
-    assert r"\boxed{2 (\sbpact{3}{1} - \sbptarget{1}) \sbpact{2}{2}}" in parameters
+    assert r"\boxed{2 (\sbpact{3}{1} - \sbptargetletter) \sbpact{2}{2}}" in parameters
 
 
 @pytest.mark.parametrize("name", ["computation-graph", "two-two-two", "1-2-1"])
