@@ -64,7 +64,7 @@ def pictures_of(
     """
     model, words = derivation.model, words or load_words()
     quantities = (*model.program.quantities.values(), *model.total.quantities.values())
-    names = Names.of(quantities, model.sizes, load_notation(notation))
+    names = Names.of(quantities, model.sizes, load_notation(notation), model.last_layer)
     return {"network": Picture(network_drawing(model, names, words), names.notation)}
 
 

@@ -72,7 +72,9 @@ class Names:
             for one in (quantity, quantity.of, quantity.cost):
                 if one is not None:
                     found.setdefault(one.name, one)
-        return Names(notation or load_notation(), found, {str(size): shown for size, shown in sizes}, last)
+        return Names(
+            notation or load_notation(), found, {str(size): shown for size, shown in sizes}, last=last
+        )
 
     def quantity(self, node: sp.Basic) -> Quantity | None:
         """The quantity that an entry or a symbol belongs to, if it is one."""
