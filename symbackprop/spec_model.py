@@ -59,14 +59,14 @@ class SpecTable(Model):
     facts: Table = Field(None, description="a table [facts] with targets_sum_to_one = true")
     values: Table = Field(None, description="a table [values] with numbers for x, y, W1, b1 and so on")
 
-    remarks: _List = Field((), description="a table [[remarks]] for each remark, with at and text")
+    remarks: List = Field((), description="a table [[remarks]] for each remark, with at and text")
 
 
 class RemarkTable(Model):
     """One of ``[[remarks]]``"""
 
-    at: _Text = Field(description='a label such as "delta-1", behind whose formula the remark stands')
-    text: _Text = Field(description="a remark is a sentence or two in quotes")
+    at: Text = Field(description='a label such as "delta-1", behind whose formula the remark stands')
+    text: Text = Field(description="a remark is a sentence or two in quotes")
 
 
 class InputTable(Model):
