@@ -67,6 +67,7 @@ COSTS: dict[str, Entry] = {
 """Costs by name, each of one output ``a`` and its target ``y``."""
 
 FORMS: dict[str, str] = {
+    "argument": "the order of argument that goes with the notation, formula by formula",
     "index": "sums over indices, every step with its reason",
     "matrix": "column vectors and matrices, with the step that shows where a transpose comes from",
     "components": "every entry written out, for tiny networks",

@@ -49,6 +49,7 @@ SIMPLIFY: tuple[Rule, ...] = (
     rules.use_facts,
     rules.collect_terms,
     rules.factor_out,
+    rules.take_in_sign,
 )
 """Shortens what the substitution of a derivative leaves."""
 

@@ -6,7 +6,7 @@ program of a batch, and one about any layer l in networks with a number of layer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -26,6 +26,7 @@ from symbackprop.check import (
 from symbackprop.equations import Equation, Program, Quantity, Role
 from symbackprop.forward import EXAMPLES, Model
 from symbackprop.functions import ScalarFunction
+from symbackprop.outline_programs import laboratories
 
 if TYPE_CHECKING:
     from symbackprop.pipeline import NetworkDerivation
@@ -62,7 +63,7 @@ class Checker:
             return replace(self.any_depth.check(inner), equality=equality)
         if self.derivation.model.symbolic_depth and not kind.startswith("function"):
             return self.at_numbers(equality)
-        return (self.own.get(kind) or self.laboratories[kind]).check(equality)
+        return (self.own.get(kind) or self.laboratories.get(kind) or self.others[kind]).check(equality)
 
     def at_numbers(self, equality: Equality) -> Finding:
         """Check an equality about any layer in a network of a few layers, for each hidden one."""
@@ -82,6 +83,14 @@ class Checker:
         return Checker(self.derivation.any_depth)
 
     @cached_property
+    def others(self) -> _Others:
+        """Laboratories of the kinds of equalities that only some texts have."""
+        derived = self.derivation
+        named = tuple(a.named for a in derived.adjoints if a.named is not None)
+        lifted = (*(e.quantity for e in derived.batch.deltas), *(g.quantity for g in derived.batch.gradients))
+        return _Others(laboratories(derived.model, named, derived.batch.forward, lifted))
+
+    @cached_property
     def laboratories(self) -> dict[str, KnownKinds]:
         """A laboratory for every kind of equality: one example, a batch, actual sizes, a function."""
         derived, model = self.derivation, self.derivation.model
@@ -96,6 +105,18 @@ class Checker:
             found[f"function {function.letter}"] = Laboratory(_function_program(function))
         by_kind = len(model.network.layers) > MANY_LAYERS
         return {kind: KnownKinds(laboratory, by_kind) for kind, laboratory in found.items()}
+
+
+class _Others(dict[str, Laboratory]):
+    """Laboratories that are made when they are asked for, and kept."""
+
+    def __init__(self, made: Mapping[str, Callable[[], Laboratory]]) -> None:
+        super().__init__()
+        self.made = made
+
+    def __missing__(self, kind: str) -> Laboratory:
+        self[kind] = self.made[kind]()
+        return self[kind]
 
 
 def scalar_functions(model: Model) -> list[ScalarFunction]:

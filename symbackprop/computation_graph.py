@@ -455,11 +455,24 @@ class Operations:
         distance = _distances(nodes)
         back = sorted((n for n in nodes if not n.is_leaf), key=lambda n: distance[n.name])
         free = letters(taken)
-        new = {n.own: root if n.own == last else sp.Symbol(next(free), real=True) for n in back}
+        fixed = {last: root, **self.outputs()}
+        new = {n.own: fixed.get(n.own) or sp.Symbol(next(free), real=True) for n in back}
         forward = sorted(nodes, key=lambda n: (-distance[n.name], not n.is_leaf))
         lettered = tuple(_renamed(node, new) for node in forward)
         own_roles = {n.name: roles[base_name(n.entry)] for n in lettered if n.is_leaf and n.entry is not None}
         return Graph(lettered, {**own_roles, root.name: roles[root.name]})
+
+    def outputs(self) -> dict[sp.Expr, sp.Symbol]:
+        """The node of a single output, by the letter that the notation has for it, if it has one."""
+        letter = self.names.notation["sbpoutputletter"].definition
+        if not self.names.notation.output_has_letter or not re.fullmatch("[a-zA-Z]", letter):
+            return {}
+        of_last = [e for e in self.entries if self._is_output(e)]
+        return {self.entries[e]: sp.Symbol(letter, real=True) for e in of_last if len(of_last) == 1}
+
+    def _is_output(self, entry: sp.Expr) -> bool:
+        quantity = self.names.quantity(entry)
+        return quantity is not None and quantity.role is Role.ACTIVATION and quantity.layer == self.names.last
 
 
 _OPERATIONS = {

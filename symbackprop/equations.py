@@ -39,6 +39,7 @@ class Role(Enum):
     ACTIVATION = "activation"
     INTERMEDIATE = "intermediate"
     EXAMPLE_COST = "example_cost"
+    OUTPUT_COST = "output_cost"
     PENALTY = "penalty"
     COST = "cost"
     DELTA = "delta"
@@ -228,6 +229,7 @@ REASONS = {
     "derivative_in_terms_of_output": "the derivative in terms of the output",
     "multiply_out": "multiply out and cancel",
     "collect_terms": "add up like terms",
+    "take_in_sign": "take the sign into the difference",
     "use_facts": "by the declared fact",
     "differentiate_composite": "differentiate the cost as written out",
     "interchange_sums": "interchange the sums and collect",

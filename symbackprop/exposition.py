@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import sympy as sp
 from sympy.core.parameters import distribute
 
+from symbackprop.argument_form import argument_sections, shows_graph, why_not
 from symbackprop.catalogue import FORMS
-from symbackprop.claims import GENERAL, Check, Checker
+from symbackprop.claims import Check, Checker
 from symbackprop.code_claims import code_equalities
 from symbackprop.component_form import component_section
 from symbackprop.document import (
-    Block,
     Certificate,
-    Chain,
-    Display,
     Document,
-    Row,
     Section,
     equalities,
 )
-from symbackprop.equations import Quantity
 from symbackprop.errors import FormRefused
 from symbackprop.forward import Model
+from symbackprop.general import general_section
 from symbackprop.graph_form import graph_laboratories, graph_sections
 from symbackprop.index_form import index_sections
 from symbackprop.matrix_form import matrix_section
-from symbackprop.notation import Notation, load_notation
+from symbackprop.notation import load_notation
 from symbackprop.prose import literal
 from symbackprop.remarks import with_remarks
 from symbackprop.rounding import DIGITS, check_digits
 from symbackprop.swell_form import swell_section
-from symbackprop.symbols import Names
 from symbackprop.worked_form import worked_laboratories, worked_sections
-from symbackprop.writer import Writer
+from symbackprop.writer import Writer, names_of
 
 if TYPE_CHECKING:
     from symbackprop.pipeline import NetworkDerivation
@@ -58,13 +53,13 @@ def lay_out(
 
 
 def _lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...], digits: int) -> Document:
-    network, model = derivation.network, derivation.model
-    forms = forms or (("general", "matrix") if model.symbolic_depth else ("index", "matrix"))
-    check_digits(digits)
-    for form in forms:
-        _refuse(form, model)
+    network = derivation.network
     writer = Writer(derivation, names_of(derivation, load_notation(notation)), digits=digits)
     names = writer.names
+    forms = forms or _usual_forms(writer)
+    check_digits(digits)
+    for form in forms:
+        _refuse(form, writer)
     checker = Checker(derivation, _own_laboratories(forms, writer))
     laid_out = [section for form in forms for section in _form(form, writer)]
     sections = tuple(with_remarks(section, network.remarks) for section in laid_out)
@@ -76,30 +71,26 @@ def _lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...
     return Document(network.name, network.fingerprint, title, names.notation, forms, sections, certificate)
 
 
-def names_of(derivation: NetworkDerivation, notation: Notation) -> Names:
-    """How everything in the text of a derivation is printed."""
-    model = derivation.model
-    return Names.of(quantities(derivation), model.sizes, notation, model.last_layer)
-
-
-def quantities(derivation: NetworkDerivation) -> Iterator[Quantity]:
-    """Everything that the text of a derivation may name."""
-    yield from derivation.model.program.quantities.values()
-    yield from derivation.model.total.quantities.values()
-    yield from (adjoint.named for adjoint in derivation.adjoints if adjoint.named is not None)
-    yield from (gradient.quantity for gradient in derivation.batch.gradients)
+def _usual_forms(writer: Writer) -> tuple[str, ...]:
+    """What is shown where no form is asked for: the notation's own argument where it fits the network."""
+    if writer.names.notation.outline and why_not(writer) is None:
+        return ("argument",)
+    return ("general", "matrix") if writer.model.symbolic_depth else ("index", "matrix")
 
 
 def _own_laboratories(forms: tuple[str, ...], writer: Writer) -> dict[str, Check]:
     """Where the equalities are checked that one form alone makes."""
-    graph = graph_laboratories(writer.graph) if "graph" in forms else {}
+    drawn = "graph" in forms or ("argument" in forms and shows_graph(writer))
+    graph = graph_laboratories(writer.graph) if drawn else {}
     worked = worked_laboratories(writer.worked) if "worked" in forms else {}
     return {**graph, **worked}
 
 
 def _form(form: str, writer: Writer) -> Iterator[Section]:
     """The sections of one form."""
-    if form == "matrix":
+    if form == "argument":
+        yield from argument_sections(writer)
+    elif form == "matrix":
         yield matrix_section(writer)
     elif form == "components":
         yield component_section(writer)
@@ -112,7 +103,7 @@ def _form(form: str, writer: Writer) -> Iterator[Section]:
     elif form == "general" and not writer.model.symbolic_depth:
         derivation = writer.derivation.any_depth
         names = names_of(derivation, writer.names.notation)
-        yield from map(_general, index_sections(Writer(derivation, names, writer.budget)))
+        yield from map(general_section, index_sections(Writer(derivation, names, writer.budget)))
     else:
         yield from index_sections(writer)
 
@@ -120,10 +111,13 @@ def _form(form: str, writer: Writer) -> Iterator[Section]:
 # --- forms that would be absurd ------------------------------------------------------------------
 
 
-def _refuse(form: str, model: Model) -> None:
+def _refuse(form: str, writer: Writer) -> None:
     """Refuse a form that would be absurd, with the reason and the form to use."""
+    model = writer.model
     if form not in FORMS:
         raise FormRefused(f"form: {form!r}: there are {', '.join(FORMS)}")
+    if form == "argument" and (reason := why_not(writer)):
+        raise FormRefused(f"form: argument: {reason}")
     if model.symbolic_depth and form in ("components", "index"):
         depth = model.network.depth
         raise FormRefused(f"form: {form}: the depth is the symbol {depth}: use general or matrix")
@@ -151,30 +145,3 @@ def _refuse_components(model: Model) -> None:
             f"form: components: written out there would be {entries:,} gradient entries, and more than "
             f"{MOST_ENTRIES} can't be read: use index or matrix"
         )
-
-
-# --- another derivation's sections -----------------------------------------------------------------
-
-
-def _general(section: Section) -> Section:
-    """A section about any number of layers, with its equalities and labels marked as such."""
-    return Section(section.heading, tuple(map(_general_block, section.blocks)))
-
-
-def _general_block(block: Block) -> Block:
-    if not isinstance(block, Display):
-        return block
-    return Display(tuple(map(_general_chain, block.chains)))
-
-
-def _general_chain(chain: Chain) -> Chain:
-    label = chain.label and f"general-{chain.label}"
-    return replace(chain, rows=tuple(map(_general_row, chain.rows)), label=label)
-
-
-def _general_row(row: Row) -> Row:
-    equality = row.equality
-    if equality is None:
-        return row
-    marked = replace(equality, kind=GENERAL + equality.kind, label=f"general-{equality.label}")
-    return replace(row, equality=marked)

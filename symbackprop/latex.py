@@ -19,7 +19,7 @@ from symbackprop.equations import Bracket, ExplicitPartial, Partial, Role
 from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
 from symbackprop.layers import LayerSum
-from symbackprop.measure import rendered_width
+from symbackprop.measure import expanded, rendered_width
 from symbackprop.numbers_tex import decimal, is_decimal, whole_number
 from symbackprop.paper_order import (
     is_kronecker,
@@ -197,7 +197,11 @@ def _(node: sp.NumberSymbol, printer: Printer) -> Piece:
 
 @_piece.register
 def _(node: sp.Symbol, printer: Printer) -> Piece:
-    return atom(symbol(node, printer.names))
+    shown = symbol(node, printer.names)
+    if not shown.startswith(r"\sbpsize"):
+        return atom(shown)
+    first = expanded(shown, printer.names.notation).lstrip("{")[:1]
+    return Piece((Token(shown, digit=first.isdigit()),))
 
 
 @_piece.register

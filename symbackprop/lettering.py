@@ -27,13 +27,31 @@ def lettered(expr: sp.Basic, names: Names, free: Free = ()) -> sp.Basic:
     >>> lettered(sp.Sum(w[k, j] * x[j], (j, 1, n_1)), Names(), [(k, n_2)])
     Sum(w[j, k]*x[k], (k, 1, n_1))
     """
-    lettering = _Lettering(names)
-    pairs = [(index, size) for index, size in free if isinstance(index, sp.Symbol)]
-    subject = _highest([size_layer(size) for _, size in pairs])
-    mapped: dict[sp.Basic, sp.Expr] = {}
-    for index, size in pairs:
-        mapped[index] = lettering.index(index, size, subject, frozenset(mapped.values()))
-    return lettering.visit(expr, mapped, subject)
+    mapped = letters_of(names, free)
+    return _Lettering(names).visit(expr, mapped, _subject(free))
+
+
+def letters_of(
+    names: Names, free: Free, inner: Free = (), subject: sp.Expr | None = None
+) -> dict[sp.Basic, sp.Expr]:
+    """The letter of each index: of the free ones, and of those that a sum around them runs over.
+
+    ``subject`` is the layer that the formula is about, where no free index says it.
+    """
+    free, inner = tuple(free), tuple(inner)
+    about = _subject(free)
+    about = about if about is not None else subject
+    lettering, mapped = _Lettering(names), dict[sp.Basic, sp.Expr]()
+    for index, size in (*free, *inner):
+        if isinstance(index, sp.Symbol):
+            about = about if about is not None else size_layer(size)
+            mapped[index] = lettering.index(index, size, about, frozenset(mapped.values()))
+    return mapped
+
+
+def _subject(free: Free) -> sp.Expr | None:
+    """The layer that a formula with these free indices is about."""
+    return _highest([size_layer(size) for index, size in free if isinstance(index, sp.Symbol)])
 
 
 def _highest(layers: list[sp.Expr | None]) -> sp.Expr | None:

@@ -60,7 +60,7 @@ def _displays(
     """A display for each group of equations that have a matrix form."""
     found = []
     for group in groups:
-        chains = [_matrix_chain(writer, equation, vectoriser, kind) for equation in group]
+        chains = [matrix_chain(writer, equation, vectoriser, kind) for equation in group]
         found.append(Display(tuple(chain for chain in chains if chain is not None)))
     return [display for display in found if display.chains]
 
@@ -73,7 +73,7 @@ def _array(equation: Equation, vectoriser: Vectoriser) -> Array | None:
         return None
 
 
-def _matrix_chain(writer: Writer, equation: Equation, vectoriser: Vectoriser, kind: str) -> Chain | None:
+def matrix_chain(writer: Writer, equation: Equation, vectoriser: Vectoriser, kind: str) -> Chain | None:
     """An equation in matrix form; ``None`` where it has none."""
     array, batch, names = _array(equation, vectoriser), kind == "batch", writer.names
     transposed = is_transposed(equation.quantity, names, batch)

@@ -84,7 +84,11 @@ class _Matrix:
         return _piece(array, self, transposed)
 
     def factor(self, array: Array, transposed: bool) -> Piece:
-        return at_least(self.piece(array, transposed), Binding.PRODUCT)
+        """A factor of a matrix product, in parentheses where it is a sum or a product entry by entry."""
+        piece = self.piece(array, transposed)
+        if HADAMARD in piece.tokens or DIVISION in piece.tokens:
+            return parenthesised(piece)
+        return at_least(piece, Binding.PRODUCT)
 
 
 @singledispatch

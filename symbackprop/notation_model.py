@@ -130,6 +130,7 @@ class LetterTable(Model):
 
     cost: Latex = Field(description="the letter of the cost of all examples")
     example_cost: Latex = Field(description="the letter of the cost of one example")
+    output_cost: Latex = Field(description="the cost of one example at output #1")
     penalty: Latex = Field(description="the letter of the penalty on the weights")
     examples: Latex = Field(description="the letter of the number of examples")
     size: Latex = Field(description="the letter of the size of a layer")
@@ -147,6 +148,7 @@ class SignTable(Model):
     partial: Latex = Field(
         description="how a derivative is written, such as '\\frac{\\partial #1}{\\partial #2}'"
     )
+    gradient: Latex = Field(description="how the derivative of #1 by a vector or a matrix #2 is written")
     bracket: Latex = Field(
         description="how a condition in brackets is written, such as '\\lbrack #1\\rbrack'"
     )

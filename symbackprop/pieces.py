@@ -30,13 +30,15 @@ class Token:
     """Some LaTeX that stays on one line.
 
     ``cost`` is what it costs to start a line with this token, ``None`` if no line may; ``lead`` then
-    stands before it. ``tight`` says that no space stands before it in the source.
+    stands before it. ``tight`` says that no space stands before it in the source, ``digit`` that what it
+    prints starts with one.
     """
 
     tex: str
     cost: int | None = None
     lead: str = ""
     tight: bool = False
+    digit: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from symbackprop.equations import Equation, Quantity, Step
 from symbackprop.errors import SymbackpropError
 from symbackprop.forward import Model, any_number, forward_model, numbered
 from symbackprop.network import Network
+from symbackprop.references import find
 from symbackprop.render import fill
 from symbackprop.rounding import DIGITS
 from symbackprop.version import GENERATOR
@@ -53,7 +54,8 @@ def derive(network: Network, route: str = "chain", wrt: Sequence[str] = ()) -> N
         route: ``chain``, the chain rule over the definitions, or ``composite``, from the derivative
             of the cost as written out. Both arrive at the same equations. A network with a symbol
             for its depth can't be written out, so the chain rule is used for it in any case.
-        wrt: what to differentiate with respect to besides the parameters: ``x``.
+        wrt: ``x`` differentiates with respect to the input too; an entry such as ``W[L][1,2]`` is
+            the one that a text follows which argues with a single weight.
 
     Raises:
         NoRule: for an operation that no rule covers, by its name.
@@ -68,14 +70,21 @@ def derive(network: Network, route: str = "chain", wrt: Sequence[str] = ()) -> N
     """
     if route not in ROUTES:
         raise SymbackpropError(f"route: {route!r}: there are {' and '.join(ROUTES)}")
-    if wrt and network.depth is not None:
+    if "x" in wrt and network.depth is not None:
         raise SymbackpropError("wrt: with a symbol for the depth only the parameters can be differentiated")
-    unknown = [name for name in wrt if name != "x"]
-    if unknown:
-        raise SymbackpropError(f"wrt: {unknown[0]!r}: besides the parameters there is x, the input")
     model = forward_model(network)
     route = "chain" if model.symbolic_depth else route
-    return NetworkDerivation(model, _adjoints(model, route, bool(wrt)), route)
+    chosen = tuple(name for name in wrt if name != "x")
+    for name in chosen:
+        _check_chosen(name, model)
+    return NetworkDerivation(model, _adjoints(model, route, "x" in wrt), route, chosen)
+
+
+def _check_chosen(name: str, model: Model) -> None:
+    """Refuse what is no entry of a parameter; units may be counted from 0, so that is as far as they go."""
+    reference = find(name, model, start=0)
+    if reference.quantity not in model.program.parameters or not reference.numbers:
+        raise SymbackpropError(f"wrt: {name!r}: besides x, the input, it is an entry such as W[L][1,2]")
 
 
 def _adjoints(model: Model, route: str, wrt_input: bool) -> tuple[Adjoint, ...]:
@@ -96,6 +105,7 @@ class NetworkDerivation:
     model: Model
     adjoints: tuple[Adjoint, ...]
     route: str = "chain"
+    chosen: tuple[str, ...] = ()
 
     @property
     def network(self) -> Network:

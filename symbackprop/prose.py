@@ -7,7 +7,7 @@ own medium and sets the formulas in its own way.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from symbackprop.escape import escape_characters
@@ -54,3 +54,17 @@ def tex(prose: str) -> str:
     50\% of $\sbpact{1}{j}$ \& Schr\"{o}dinger
     """
     return "".join(f"${text}$" if formula else escape_characters(text) for text, formula in parts(prose))
+
+
+def filled(prose: str, letters: Mapping[str, str]) -> str:
+    r"""Prose whose formulas have letters put in for their names: ``$a^{@last}$``.
+
+    >>> filled("For @all $l < @last$.", {"last": "L"})
+    'For @all $l < L$.'
+    """
+    return "".join(
+        f"${re.sub('@([a-z_]+)', lambda name: letters[name[1]], text)}$"
+        if formula
+        else text.replace("$", r"\$")
+        for text, formula in parts(prose)
+    )

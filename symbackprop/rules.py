@@ -400,3 +400,33 @@ def collect_terms(expr: sp.Expr, context: Context) -> sp.Expr:
         return expr
     expanded = sp.expand_mul(expr)
     return expanded if sp.count_ops(expanded) < sp.count_ops(expr) else expr
+
+
+def take_in_sign(expr: sp.Expr, context: Context) -> sp.Expr:
+    """-c (u - v) = c (v - u): a minus sign goes into a difference of two quantities.
+
+    >>> from sympy.core.parameters import distribute
+    >>> a, y = sp.symbols("a y", real=True)
+    >>> with distribute(False):
+    ...     take_in_sign(-a * (y - a), Context())
+    a*(a - y)
+    """
+
+    def take(node: sp.Expr) -> sp.Expr:
+        if not isinstance(node, sp.Mul) or not node.args[0].is_number or not node.args[0].is_negative:
+            return node
+        difference = next((factor for factor in node.args if _is_difference(factor)), None)
+        if difference is None:
+            return node
+        rest = (factor for factor in node.args[1:] if factor is not difference)
+        return sp.Mul(-node.args[0], *rest, sp.Add(*(-term for term in difference.args)))
+
+    return everywhere(take, expr)
+
+
+def _is_difference(factor: sp.Expr) -> bool:
+    """u - v for two terms that are no numbers."""
+    if not isinstance(factor, sp.Add) or len(factor.args) != 2:
+        return False
+    signs = {bool(term.as_coeff_Mul()[0].is_negative) for term in factor.args}
+    return len(signs) == 2 and not any(term.is_number for term in factor.args)

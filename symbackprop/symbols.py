@@ -31,7 +31,7 @@ _LAYERED = {
     Role.ACTIVATION: "sbpact",
     Role.DELTA: "sbpdelta",
 }
-_UNLAYERED = {Role.INPUT: "sbpinput", Role.TARGET: "sbptarget"}
+_UNLAYERED = {Role.INPUT: "sbpinput", Role.TARGET: "sbptarget", Role.OUTPUT_COST: "sbpoutputcost"}
 _SCALARS = {Role.COST: "sbpcost", Role.EXAMPLE_COST: "sbpexamplecost", Role.PENALTY: "sbppenalty"}
 _RANKS = {**dict.fromkeys((*_LAYERED, *_UNLAYERED), 1), **dict.fromkeys(_SCALARS, 0), Role.WEIGHT: 2}
 _ARGUMENTS = {
@@ -50,7 +50,8 @@ class Names:
     ``quantities`` has every quantity by its name, derivatives such as ``delta1`` included; a name
     that isn't there is printed as it is. ``sizes`` says what is printed for the size symbols
     ``n_0``, ``n_1``, … of the engine: a number, or the spec's own symbol. ``numbers`` are printed in place
-    of the entries that they are the values of. ``last`` is the output layer.
+    of the entries that they are the values of. ``last`` is the output layer. With ``single`` every layer has
+    one unit, and an entry is printed as the whole that it is.
     """
 
     notation: Notation = field(default_factory=load_notation)
@@ -58,6 +59,7 @@ class Names:
     sizes: Mapping[str, sp.Expr] = field(default_factory=dict)
     numbers: Mapping[sp.Basic, str] = field(default_factory=dict)
     last: sp.Expr | None = None
+    single: bool = False
 
     @staticmethod
     def of(
@@ -135,6 +137,8 @@ def entry(quantity: Quantity, indices: tuple[sp.Expr, ...], names: Names) -> str
         raise NoRule(f"{quantity.name} has {rank} indices, not {len(indices)}")
     if quantity.role in _SCALARS:
         return _scalar(quantity, example)
+    if names.single and example is None:
+        return whole(quantity, names)
     quantity = _as_written(quantity, names)
     stem = _stem_alone(quantity, names)
     if stem is not None:
@@ -320,7 +324,13 @@ def size(node: sp.Basic, names: Names) -> str:
     layer = size_layer(shown)
     if layer is None:
         return rf"\sbpsymbol{{{_size_letter(str(shown), names)}}}"
-    return rf"\sbpsize{{{layer_argument(layer, names)}}}"
+    return rf"\sbpsize{{{_in_size(layer_argument(layer, names), names)}}}"
+
+
+def _in_size(layer: str, names: Names) -> str:
+    """A layer as the argument of a size; a sum stands in parentheses where it carries the index."""
+    beside = "_{#1}" not in names.notation["sbpsize"].definition
+    return f"({layer})" if beside and ("+" in layer or "-" in layer) else layer
 
 
 def _size_letter(name: str, names: Names) -> str:
@@ -401,10 +411,23 @@ def function_name(letter: str, order: int, names: Names, argument: sp.Basic | No
         return rf"\sbpnthderivative{{{name}}}{{{order}}}"
     for _ in range(order):
         name = rf"\sbpprime{{{name}}}"
-    quantity = None if argument is None else names.quantity(argument)
-    if quantity is None or quantity.layer is None or not names.notation.functions_layered:
-        return name
-    return rf"\sbpfnat{{{name}}}{{{layer_argument(quantity.layer, names)}}}"
+    layer = _layer_of(argument, names) if argument is not None and names.notation.functions_layered else None
+    return name if layer is None else rf"\sbpfnat{{{name}}}{{{layer_argument(layer, names)}}}"
+
+
+def _layer_of(argument: sp.Basic, names: Names) -> sp.Expr | None:
+    """The layer of a pre-activation, or of the weights in a formula for one."""
+    quantity = names.quantity(argument) if isinstance(argument, sp.Indexed | sp.IndexedBase) else None
+    if quantity is not None:
+        return quantity.layer
+    found: sp.Expr | None = None
+    for entry in argument.atoms(sp.Indexed):
+        weight = names.quantity(entry)
+        if weight is None or weight.role is not Role.WEIGHT or weight.layer is None:
+            continue
+        if found is None or bool((weight.layer - found).is_positive):
+            found = weight.layer
+    return found
 
 
 def _function_letter(name: str) -> str:
@@ -431,7 +454,7 @@ def whole(quantity: Quantity, names: Names, batch: bool = False) -> str:
     if quantity.role in DERIVATIVE_ROLES - {Role.DELTA}:
         assert quantity.of is not None and quantity.cost is not None
         top = entry(quantity.cost, (), names)
-        return rf"\sbppartial{{{top}}}{{{whole(quantity.of, names, batch)}}}"
+        return rf"\sbpgradient{{{top}}}{{{whole(quantity.of, names, batch)}}}"
     if quantity.role in _SCALARS:
         return f"\\{_SCALARS[quantity.role]}"
     quantity = _as_written(quantity, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -12,12 +13,13 @@ import sympy as sp
 from symbackprop.check import Equality
 from symbackprop.computation_graph import Graph, computation_graph
 from symbackprop.document import Chain, Row
-from symbackprop.equations import Derivation, Equation, Role
+from symbackprop.equations import Derivation, Equation, Quantity, Role
 from symbackprop.forward import Model
 from symbackprop.latex import latex
 from symbackprop.lettering import lettered
 from symbackprop.linebreak import ARTICLE, latex_rows
 from symbackprop.measure import rendered_width
+from symbackprop.notation import Notation
 from symbackprop.rounding import DIGITS
 from symbackprop.symbols import Names, layer_argument, size_layer
 from symbackprop.words import Words, load_words
@@ -193,3 +195,17 @@ def free_of(equation: Equation) -> Free:
 def facts_of(derivation: Derivation) -> tuple[str, ...]:
     """The declared facts that a derivation cites."""
     return tuple(dict.fromkeys(fact for step in derivation.steps for fact in step.facts))
+
+
+def names_of(derivation: NetworkDerivation, notation: Notation) -> Names:
+    """How everything in the text of a derivation is printed."""
+    model = derivation.model
+    return Names.of(quantities(derivation), model.sizes, notation, model.last_layer)
+
+
+def quantities(derivation: NetworkDerivation) -> Iterator[Quantity]:
+    """Everything that the text of a derivation may name."""
+    yield from derivation.model.program.quantities.values()
+    yield from derivation.model.total.quantities.values()
+    yield from (adjoint.named for adjoint in derivation.adjoints if adjoint.named is not None)
+    yield from (gradient.quantity for gradient in derivation.batch.gradients)

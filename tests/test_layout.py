@@ -201,7 +201,7 @@ def arrays(batch, layout):
 
 
 def left_side(text, values):
-    partial = re.fullmatch(r"\\sbppartial\{[^}]*\}\{(\\[a-z]+)\{(.*)\}\}", text)
+    partial = re.fullmatch(r"\\sbpgradient\{[^}]*\}\{(\\[a-z]+)\{(.*)\}\}", text)
     if not partial:
         return Reader(text, values).value()
     layer = Reader("{" + partial[2] + "}", values).layer()

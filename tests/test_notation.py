@@ -185,7 +185,7 @@ def test_wholes():
         r"\sbpweightmat{2}",
         r"\sbpactvec{1}",
         r"\sbpdeltavec{1}",
-        r"\sbppartial{\sbpcost}{\sbpweightmat{2}}",
+        r"\sbpgradient{\sbpcost}{\sbpweightmat{2}}",
         r"\sbpvec{\mu}",
     ]
     assert whole(A, names, batch=True) == r"\sbpactmat{1}"
