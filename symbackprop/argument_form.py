@@ -93,6 +93,8 @@ def _letters(writer: Writer) -> dict[str, str]:
     index, model, names = writer.names.notation.index, writer.model, writer.names
     layers = {"last": model.last_layer, "before_last": model.last_layer - 1, "any": model.general_layer}
     letters = {name: layer_argument(layer, names) for name, layer in layers.items()}
+    sizes = {"last": model.last_layer, "any": model.general_layer, "before": model.general_layer - 1}
+    letters |= {f"size_{name}": writer.size(layer) for name, layer in sizes.items()}
     return letters | {"here": index.here, "before": index.before, "after": index.after}
 
 

@@ -324,13 +324,14 @@ def size(node: sp.Basic, names: Names) -> str:
     layer = size_layer(shown)
     if layer is None:
         return rf"\sbpsymbol{{{_size_letter(str(shown), names)}}}"
-    return rf"\sbpsize{{{_in_size(layer_argument(layer, names), names)}}}"
+    return size_of_layer(layer, names)
 
 
-def _in_size(layer: str, names: Names) -> str:
-    """A layer as the argument of a size; a sum stands in parentheses where it carries the index."""
+def size_of_layer(layer: sp.Expr, names: Names) -> str:
+    """The macro for the size of a layer; a sum such as l + 1 stands in parentheses where it isn't the index."""
+    shown = layer_argument(layer, names)
     beside = "_{#1}" not in names.notation["sbpsize"].definition
-    return f"({layer})" if beside and ("+" in layer or "-" in layer) else layer
+    return rf"\sbpsize{{({shown})}}" if beside and not layer.is_Atom else rf"\sbpsize{{{shown}}}"
 
 
 def _size_letter(name: str, names: Names) -> str:

@@ -21,7 +21,7 @@ from symbackprop.linebreak import ARTICLE, latex_rows
 from symbackprop.measure import rendered_width
 from symbackprop.notation import Notation
 from symbackprop.rounding import DIGITS
-from symbackprop.symbols import Names, layer_argument, size_layer
+from symbackprop.symbols import Names, layer_argument, size_of_layer
 from symbackprop.words import Words, load_words
 from symbackprop.worked import Worked, worked_example
 
@@ -97,11 +97,9 @@ class Writer:
         letters = {"any": any_layer, "here": index.here, "before": index.before, "after": index.after}
         return self.words.text(key, **{**known, **letters, **filled})
 
-    def size(self, symbol: sp.Symbol) -> str:
-        """The letter of a size, whatever the spec says that it is."""
-        layer = size_layer(symbol)
-        assert layer is not None
-        return rf"\sbpsize{{{layer_argument(layer, self.names)}}}"
+    def size(self, layer: sp.Expr) -> str:
+        """The letter of the size of a layer, whatever the spec says that it is."""
+        return size_of_layer(layer, self.names)
 
     def tex(self, expr: sp.Basic, free: Free = ()) -> str:
         """An expression on one line, its indices in the letters of the notation."""

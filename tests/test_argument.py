@@ -265,3 +265,33 @@ def test_an_argument_that_does_not_fit_is_refused_and_not_the_usual_form() -> No
 
 def test_every_outline_goes_with_a_notation() -> None:
     assert set(outlines()) == set(IDS)
+
+
+def table() -> str:
+    """Every formula of the texts: its id, its label, and how it was checked."""
+    lines = ["| id | label | checked |", "|---|---|---|"]
+    for name in sorted(IDS):
+        findings = {re.split("[,:]", f.label)[0]: f for f in reversed(text(name).certificate.findings)}
+        for one in IDS[name]:
+            finding = findings.get(one)
+            how = (
+                finding.method
+                if finding is not None and finding.holds
+                else "a rule"
+                if one in RULES
+                else "no"
+            )
+            label = f"`sbp:{name}:{one}`" if one != "B11" else "a table"
+            lines.append(f"| {one} | {label} | {how} |")
+    return "\n".join(lines)
+
+
+def test_the_table_of_the_docs_is_true(update: bool) -> None:
+    page = Path(__file__).parent.parent / "docs" / "texts.md"
+    before, _, rest = page.read_text("utf-8").partition("<!-- table -->\n")
+    shown, _, after = rest.partition("<!-- end -->")
+    if update:
+        page.write_text(f"{before}<!-- table -->\n{table()}\n<!-- end -->{after}", "utf-8")
+        shown = table() + "\n"
+    assert shown == table() + "\n", "run pytest tests/test_argument.py --update"
+    assert "| no |" not in shown and shown.count("\n") == 2 + 54

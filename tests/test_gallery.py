@@ -35,7 +35,7 @@ EVERYDAY = {"two-two-two", "jagtap", "any-depth"}
 """What the everyday run derives; the others are slow."""
 
 STRUCTURE = r"""
-begin end label notag boxed quad text begingroup endgroup allowdisplaybreaks jot addtolength frac sum sqrt
+begin end label notag boxed quad renewcommand arraystretch lVert rVert leftarrow text begingroup endgroup allowdisplaybreaks jot addtolength frac sum sqrt
 big bigl bigr Big Bigl Bigr biggl biggr Biggl Biggr lvert rvert ln exp cdot times dots cdots le ge neq pi
 hline approx
 """
