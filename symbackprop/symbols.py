@@ -328,7 +328,7 @@ def size(node: sp.Basic, names: Names) -> str:
 
 
 def size_of_layer(layer: sp.Expr, names: Names) -> str:
-    """The macro for the size of a layer; a sum such as l + 1 stands in parentheses where it isn't the index."""
+    """The macro for the size of a layer; l + 1 stands in parentheses where it isn't the index."""
     shown = layer_argument(layer, names)
     beside = "_{#1}" not in names.notation["sbpsize"].definition
     return rf"\sbpsize{{({shown})}}" if beside and not layer.is_Atom else rf"\sbpsize{{{shown}}}"
