@@ -37,8 +37,8 @@ EVERYDAY = {"two-two-two", "jagtap", "any-depth"}
 
 STRUCTURE = r"""
 begin end label notag boxed quad text begingroup endgroup allowdisplaybreaks jot addtolength frac sum sqrt
-big bigl bigr Big Bigl Bigr biggl biggr Biggl Biggr lvert rvert lVert rVert ln exp cdot times dots cdots le ge neq pi
-hline approx
+big bigl bigr Big Bigl Bigr biggl biggr Biggl Biggr lvert rvert lVert rVert ln exp cdot times dots
+cdots le ge neq pi hline approx renewcommand arraystretch leftarrow
 """
 """Commands of LaTeX and amsmath that lay out or mean the same in every book; symbols are macros of ours."""
 
