@@ -294,6 +294,13 @@ def test_a_layout_has_no_more_crossings_than_it_must():
     assert places["z"].y == pytest.approx((places[first].y + places[second].y) / 2, abs=0.5)
 
 
+def test_a_node_that_is_used_twice_stands_between_its_uses():
+    cells = [Cell(name, 10, 5, 5) for name in ("a", "b", "c", "x", "y", "z")]
+    edges = [("a", "x"), ("b", "x"), ("a", "y"), ("c", "y"), ("x", "z"), ("y", "z")]
+    places = layered(cells, edges).places
+    assert min(places["b"].y, places["c"].y) < places["a"].y < max(places["b"].y, places["c"].y)
+
+
 def test_cells_of_a_layer_keep_the_room_that_they_need():
     cells = [Cell("a", 10, 5, 30), Cell("b", 20, 12, 5), Cell("c", 5, 8, 8), Cell("z", 10, 5, 5)]
     places = layered(cells, [("a", "z"), ("b", "z"), ("c", "z")]).places
