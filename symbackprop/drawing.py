@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from symbackprop.label_text import Typeset, typeset
@@ -176,6 +176,10 @@ class Label:
     set: Typeset
     key: str = ""
     align: str = "middle"
+
+    def moved(self, by: Point) -> Label:
+        """The same label so far to the right and down."""
+        return replace(self, at=Point(self.at.x + by.x, self.at.y + by.y))
 
     @property
     def left(self) -> float:

@@ -8,7 +8,7 @@ its end curves lead to the nodes that are computed from it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import sympy as sp
 
@@ -189,19 +189,14 @@ class _Picture:
             yield Circle(centre, half, "operation", key)
         else:
             yield Box(frame_around(centre, 2 * half, 2 * _RADIUS), "operation", key)
-        yield _moved(shown.inside, centre)
+        yield shown.inside.moved(centre)
         if shown.above is not None:
-            yield _moved(shown.above, Point(start + 3.0, place.y - 3.0 - shown.above.set.descent))
+            yield shown.above.moved(Point(start + 3.0, place.y - 3.0 - shown.above.set.descent))
         if shown.below is not None:
             yield Line(
                 (Point(end, place.y + 2.4), Point(start + 1.0, place.y + 2.4)), "backward", key, arrow=True
             )
-            yield _moved(shown.below, Point(start + 3.0, place.y + 6.0 + shown.below.set.ascent))
-
-
-def _moved(shown: Label, to: Point) -> Label:
-    """A label that was measured at the origin, at its place."""
-    return replace(shown, at=Point(shown.at.x + to.x, shown.at.y + to.y))
+            yield shown.below.moved(Point(start + 3.0, place.y + 6.0 + shown.below.set.ascent))
 
 
 def _number(value: float) -> str:
