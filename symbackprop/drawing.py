@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from symbackprop.label_text import Typeset, typeset
@@ -113,7 +113,7 @@ class Line:
     """Straight lines through points, with an arrowhead at the end if ``arrow`` is set.
 
     It isn't drawn where it would run through one of the frames ``around`` which it is led: those of
-    the labels that sit on it.
+    the labels that sit on it. A ``smooth`` one leaves and reaches each of its points on the level.
     """
 
     points: tuple[Point, ...]
@@ -121,6 +121,7 @@ class Line:
     key: str = ""
     arrow: bool = False
     around: tuple[Frame, ...] = ()
+    smooth: bool = False
 
     @property
     def frame(self) -> Frame:
@@ -175,6 +176,10 @@ class Label:
     set: Typeset
     key: str = ""
     align: str = "middle"
+
+    def moved(self, by: Point) -> Label:
+        """The same label so far to the right and down."""
+        return replace(self, at=Point(self.at.x + by.x, self.at.y + by.y))
 
     @property
     def left(self) -> float:
@@ -251,6 +256,12 @@ def towards(start: Point, end: Point, distance: float, aside: float = 0.0) -> Po
     length = math.dist(start, end) or 1.0
     x, y = (end.x - start.x) / length, (end.y - start.y) / length
     return Point(start.x + distance * x - aside * y, start.y + distance * y + aside * x)
+
+
+def bend(start: Point, end: Point) -> tuple[Point, Point]:
+    """The two points that pull a smooth line from one point to another: level with its ends, half-way."""
+    middle = (start.x + end.x) / 2
+    return Point(middle, start.y), Point(middle, end.y)
 
 
 def crosses(start: Point, end: Point, frame: Frame) -> bool:

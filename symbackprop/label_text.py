@@ -34,7 +34,8 @@ _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\S")
 _SCALES = (1.0, 0.72, 0.58)
 _RAISED, _LOWERED, _LOWERED_BELOW_RAISED = 0.38, 0.16, 0.26
 _SLANT, _AFTER_SCRIPT = 0.08, 0.04
-_BAR_HEIGHT, _BAR_ROOM = 0.25, 0.14
+_BAR_HEIGHT, _BAR_ROOM = 0.25, 0.12
+_NUMERATOR, _DENOMINATOR = 0.677, 0.686
 _KINDS = {"binary": BINARY, "relation": RELATIONS, "opening": OPENING, "closing": CLOSING, "comma": ","}
 _SPACES = {r"\,": 0.167, r"\:": 0.222, r"\;": 0.278, r"\ ": 0.333, "~": 0.333, r"\quad": 1.0, r"\!": -0.167}
 _IGNORED = frozenset(
@@ -347,8 +348,9 @@ def _upright_fraction(fraction: _Fraction, size: float) -> Typeset:
     """The two sides above each other, with a bar between them as high as a minus sign."""
     top, bottom = _row(fraction.top, size), _row(fraction.bottom, size)
     room, axis = _BAR_ROOM * size, _BAR_HEIGHT * size
-    drops = (-(axis + room + top.descent), bottom.ascent + room - axis)
-    return Typeset((top, bottom), drops, max(top.width, bottom.width))
+    up = max(_NUMERATOR * size, axis + room + top.descent)
+    down = max(_DENOMINATOR * size, bottom.ascent + room - axis)
+    return Typeset((top, bottom), (-up, down), max(top.width, bottom.width))
 
 
 class _Setter:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise, product
 
 import sympy as sp
@@ -48,6 +49,7 @@ _ASIDE = 1.9
 """How far the two ways along a line are from its middle."""
 
 _ROOM_ABOVE, _ROOM_BELOW = 24.0, 17.0
+_BIAS_DISTANCE = 9.5
 _DOTS_ROOM = 0.7
 _LEGIBLE = 9
 """So many weights between two layers can all be written on their lines."""
@@ -176,9 +178,25 @@ class _Layout:
         """The room between two columns, more where steep lines need it."""
         if before is None or after is None:
             return 22.0
-        if not (self.is_whole(before) and self.is_whole(after)):
-            return 76.0
-        return 56.0 + 18.0 * max(len(self.indices(before)), len(self.indices(after)))
+        whole = self.is_whole(before) and self.is_whole(after)
+        most = max(len(self.indices(before)), len(self.indices(after)))
+        return max(56.0 + 18.0 * most if whole else 76.0, self.clearance(before, after))
+
+    def clearance(self, before: sp.Expr, after: sp.Expr) -> float:
+        """So far apart, the steepest line passes what stands above and below the units at its ends."""
+        ys = [[y for index, y in self.rows(layer) if index is not None] for layer in (before, after)]
+        steepest = max(abs(one - two) for one in ys[0] for two in ys[1])
+        narrowest = min(map(self.steepness, (before, after)))
+        radii = (self.single_radius if layer == 0 else self.neuron_radius for layer in (before, after))
+        return steepest / narrowest - sum(radii)
+
+    def steepness(self, layer: sp.Expr) -> float:
+        """How steep a line may be that leads to the middle of a unit past its bias and its derivative."""
+        if layer == 0:
+            return math.inf
+        radius, bias = self.neuron_radius, self.spec(layer).bias
+        above = (radius + _BIAS_DISTANCE) / (self.widest("bias", "b", layer) / 2 + 7.0) if bias else math.inf
+        return min(above, (radius + 3.5) / (self.widest("delta", "delta", layer) / 2 + 4.0))
 
     def column(self, layer: sp.Expr | None, left: float) -> _Column:
         if layer is None:
@@ -196,34 +214,36 @@ class _Layout:
         middles = [sum(heights[:row]) + heights[row] / 2 for row in range(len(indices))]
         yield from zip(indices, (middle - sum(heights) / 2 for middle in middles), strict=True)
 
-    @property
+    @cached_property
     def spacing(self) -> float:
         bias = any(layer.bias for layer in self.model.network.layers)
         return 2 * self.neuron_radius + _ROOM_BELOW + (_ROOM_ABOVE if bias else 8.0)
 
-    @property
+    @cached_property
     def neuron_radius(self) -> float:
         """Wide enough for a pre-activation and an activation side by side."""
-        return max(17.0, 1.1 * self.widest("z", "a") + 3.0)
+        return max(17.0, 1.1 * self.widest_symbol + 3.0)
 
-    @property
+    @cached_property
     def single_radius(self) -> float:
         """Wide enough for one symbol."""
-        return max(12.0, self.widest("z", "a") / 2 + 4.5)
+        return max(12.0, self.widest_symbol / 2 + 4.5)
 
-    def widest(self, *letters: str) -> float:
+    @cached_property
+    def widest_symbol(self) -> float:
         """The width of the widest symbol in a unit."""
-        shown = (layer for layer in self.layers() if layer is not None)
-        return max(
-            label(
-                Point(0, 0), self.entry(self.of(letter, layer), index)[0], "symbol", self.names.notation
-            ).set.width
-            for layer in shown
-            for letter in letters
-            if not (letter == "z" and layer == 0)
-            for index in self.indices(layer)
-            if index is not None
-        )
+        shown = [layer for layer in self.layers() if layer is not None]
+        inside = [self.widest("symbol", letter, layer) for layer in shown[1:] for letter in "za"]
+        return max(self.widest("symbol", "a", shown[0]), *inside)
+
+    def widest(self, style: str, letter: str, layer: sp.Expr) -> float:
+        """The width of the widest entry of a quantity that is shown."""
+        indices = [index for index in self.indices(layer) if index is not None]
+        texts = [self.entry(self.of(letter, layer), index)[0] for index in indices]
+        return max(self.measured(text, style) for text in texts)
+
+    def measured(self, text: str, style: str) -> float:
+        return label(Point(0, 0), text, style, self.names.notation).set.width
 
     def inputs(self, left: float) -> _Column:
         radius, units, items = self.single_radius, [], list[Item]()
@@ -238,11 +258,11 @@ class _Layout:
         return self.finished(sp.Integer(0), left, left + 2 * radius, units, items)
 
     def single(
-        self, centre: Point, letter: str, layer: sp.Expr, index: sp.Expr, style: str
+        self, centre: Point, letter: str, layer: sp.Expr, index: sp.Expr, style: str, radius: float = 0.0
     ) -> tuple[Circle, Label]:
         """A circle with one symbol in it."""
         text, key = self.entry(self.of(letter, layer), index)
-        circle = Circle(centre, self.single_radius, style, key)
+        circle = Circle(centre, radius or self.single_radius, style, key)
         return circle, centred(centre, text, "symbol", self.names.notation, key)
 
     def neurons(self, layer: sp.Expr, left: float) -> _Column:
@@ -276,7 +296,7 @@ class _Layout:
 
     def bias(self, circle: Circle, layer: sp.Expr, index: sp.Expr) -> Iterator[Item]:
         text, key = self.entry(self.of("b", layer), index)
-        centre = Point(circle.centre.x, circle.centre.y - circle.radius - 16.5)
+        centre = Point(circle.centre.x, circle.centre.y - circle.radius - _BIAS_DISTANCE - 7.0)
         shown = centred(centre, text, "bias", self.names.notation, key)
         box = shown.frame.padded(2.5, 1.5)
         tip = Point(centre.x, circle.centre.y - circle.radius - 0.8)
@@ -286,16 +306,16 @@ class _Layout:
 
     def coupled(self, layer: sp.Expr, left: float) -> _Column:
         """Pre-activations, the function that takes them all, and the activations that it gives."""
-        radius, name = self.single_radius, self.function(layer)
-        width = label(Point(0, 0), name, "heading", self.names.notation).set.width + 10.0
-        first, box = left + radius, left + 2 * radius + 22.0 + width / 2
+        radius, wide, name = self.single_radius, self.neuron_radius, self.function(layer)
+        width = self.measured(name, "heading") + 10.0
+        first, box = left + wide, left + 2 * wide + 22.0 + width / 2
         second = box + width / 2 + 22.0 + radius
         units, items = [], list[Item]()
         for index, y in self.rows(layer):
             if index is None:
                 items += [Dots(Point(x, y), vertical=True) for x in (first, second)]
                 continue
-            z, z_text = self.single(Point(first, y), "z", layer, index, "neuron")
+            z, z_text = self.single(Point(first, y), "z", layer, index, "neuron", wide)
             a, a_text = self.single(Point(second, y), "a", layer, index, "neuron")
             units.append(_Unit(index, z, a))
             items += [*_through(z, a, box, width), z, a, z_text, a_text, *self.beside(z, layer, index)]
@@ -367,8 +387,8 @@ class _Layout:
             own = by_key[key]
             taken = [*self.taken, *(other.frame.padded(2.2, 0.8) for other in found)]
             others = [line for line in lines if line is not own]
-            parts = _parts(pairs if strict else pairs[:1])
-            places = [centred(_at(own, part), text, "weight", self.names.notation, key) for part in parts]
+            shown = centred(Point(0, 0), text, "weight", self.names.notation, key)
+            places = [shown.moved(_at(own, part)) for part in _parts(pairs if strict else pairs[:1])]
             free = [place for place in places if not any(place.frame.overlaps(frame) for frame in taken)]
             counted = sorted(free, key=lambda place: _crossings(place, others))
             if counted and not (strict and _crossings(counted[0], others)):
@@ -381,7 +401,7 @@ class _Layout:
         """The cost, to the right of the outputs."""
         assert outputs.layer is not None
         text, key = self.entry(self.model.cost)
-        radius = max(13.0, label(Point(0, 0), text, "symbol", self.names.notation).set.width / 2 + 5.0)
+        radius = max(13.0, self.measured(text, "symbol") / 2 + 5.0)
         distance = 32.0 + 7.0 * len(self.indices(outputs.layer)) + radius
         return Circle(Point(outputs.right + distance, 0.0), radius, "cost", key)
 

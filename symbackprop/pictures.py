@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from symbackprop.computation_graph import computation_graph
 from symbackprop.drawing import Drawing
+from symbackprop.errors import FormRefused, NoRule
+from symbackprop.graph_picture import graph_drawing
 from symbackprop.latex_compiler import compiled
 from symbackprop.network_picture import network_drawing
 from symbackprop.notation import DEFAULT, Notation, load_notation
@@ -51,7 +54,7 @@ class Picture:
 def pictures_of(
     derivation: NetworkDerivation, notation: str = DEFAULT, words: Words | None = None
 ) -> dict[str, Picture]:
-    """The pictures that a derivation has, by what they show: ``network``.
+    """The pictures that a derivation has, by what they show: ``network``, and ``graph`` where it can be read.
 
     Raises:
         NoRule: for a notation with a sign that a picture's label can't hold.
@@ -59,13 +62,20 @@ def pictures_of(
     >>> from symbackprop.pipeline import derive
     >>> from symbackprop.spec import from_widths
     >>> pictures = pictures_of(derive(from_widths("2-1")))
-    >>> pictures["network"].drawing.title
-    'The network 2-1'
+    >>> [picture.drawing.title for picture in pictures.values()]
+    ['The network 2-1', 'The computation graph of 2-1']
     """
     model, words = derivation.model, words or load_words()
     quantities = (*model.program.quantities.values(), *model.total.quantities.values())
     names = Names.of(quantities, model.sizes, load_notation(notation), model.last_layer)
-    return {"network": Picture(network_drawing(model, names, words), names.notation)}
+    drawings = {"network": network_drawing(model, names, words)}
+    try:
+        graph = computation_graph(model, names)
+    except (FormRefused, NoRule):
+        pass
+    else:
+        drawings["graph"] = graph_drawing(graph, names, model.network.name, words)
+    return {key: Picture(drawing, names.notation) for key, drawing in drawings.items()}
 
 
 def picture_files(
@@ -76,7 +86,7 @@ def picture_files(
     >>> from symbackprop.pipeline import derive
     >>> from symbackprop.spec import from_widths
     >>> sorted(picture_files(derive(from_widths("2-1"))))
-    ['2-1-network.svg', '2-1-network.tex']
+    ['2-1-graph.svg', '2-1-graph.tex', '2-1-network.svg', '2-1-network.tex']
     """
     found = pictures_of(derivation, notation, words).values()
     svg = {f"{picture.drawing.name}.svg": picture.to_svg() for picture in found}

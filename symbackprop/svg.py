@@ -14,7 +14,19 @@ from functools import singledispatch
 from itertools import pairwise
 from xml.sax.saxutils import escape, quoteattr
 
-from symbackprop.drawing import TEXT_SIZES, Box, Circle, Dots, Drawing, Item, Label, Line, Point, towards
+from symbackprop.drawing import (
+    TEXT_SIZES,
+    Box,
+    Circle,
+    Dots,
+    Drawing,
+    Item,
+    Label,
+    Line,
+    Point,
+    bend,
+    towards,
+)
 from symbackprop.label_text import Font, Row, Run
 from symbackprop.render import fill
 
@@ -80,6 +92,8 @@ def _(item: Line) -> str:
         return f'<path{_named(item)} d="{" ".join(map(_path, item.pieces))}"/>'
     last = (*last[:-1], towards(last[-1], last[-2], _HEAD_LENGTH - 0.5))
     way = f'<path d="{" ".join(map(_path, (*others, last)))}"/>'
+    if item.smooth:
+        way = f'<path class="sbp-curve" d="{_curve(last)}"/>'
     head = f'<path class="sbp-head" d="{_head(item.points[-2], item.points[-1])}"/>'
     return f"<g{_named(item)}>{way}{head}</g>"
 
@@ -146,14 +160,25 @@ def key_parts(key: str) -> tuple[str, str]:
 
 def _path(points: Iterable[Point]) -> str:
     """A path of straight lines, each apart, so that filling it fills nothing."""
-    places = [f"{_number(point.x)} {_number(point.y)}" for point in points]
-    return " ".join(f"M{start} L{end}" for start, end in pairwise(places))
+    return " ".join(f"M{_place(start)} L{_place(end)}" for start, end in pairwise(points))
+
+
+def _curve(points: tuple[Point, ...]) -> str:
+    """A path that is level at each of its points."""
+    path = f"M{_place(points[0])}"
+    for start, end in pairwise(points):
+        pulls = " ".join(map(_place, bend(start, end)))
+        path += f" L{_place(end)}" if start.y == end.y else f" C{pulls} {_place(end)}"
+    return path
+
+
+def _place(point: Point) -> str:
+    return f"{_number(point.x)} {_number(point.y)}"
 
 
 def _head(before: Point, tip: Point) -> str:
     corners = (towards(tip, before, _HEAD_LENGTH, side * _HEAD_WIDTH / 2) for side in (1, -1))
-    shown = [f"{_number(corner.x)} {_number(corner.y)}" for corner in (tip, *corners)]
-    return f"M{shown[0]} L{shown[1]} L{shown[2]} Z"
+    return "M" + " L".join(map(_place, (tip, *corners))) + " Z"
 
 
 def _centre(point: Point) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import singledispatch
+from itertools import pairwise
 
-from symbackprop.drawing import Box, Circle, Dots, Drawing, Frame, Item, Label, Line, Point
+from symbackprop.drawing import Box, Circle, Dots, Drawing, Frame, Item, Label, Line, Point, bend
 from symbackprop.names import one_line
 from symbackprop.prose import tex
 from symbackprop.render import fill
@@ -57,7 +58,7 @@ def _(item: Line) -> Iterator[str]:
     for piece in others:
         yield rf"\path[{_style(item)}] {_through(piece)};"
     style = _style(item) + (", sbp arrow" if item.arrow else "")
-    yield rf"\path[{style}] {_through(last)};"
+    yield rf"\path[{style}] {_curve(last) if item.smooth else _through(last)};"
 
 
 @_drawn.register
@@ -69,7 +70,8 @@ def _(item: Dots) -> Iterator[str]:
 @_drawn.register
 def _(item: Label) -> Iterator[str]:
     style = f"sbp text, {_style(item)} text, anchor={_ANCHORS[item.align]}"
-    yield rf"\node[{style}] at {_at(item.at)} {{{tex(item.text)}}};"
+    text = tex(item.text) if item.set.bar is None else tex(item.text).replace("$", r"$\displaystyle ", 1)
+    yield rf"\node[{style}] at {_at(item.at)} {{{text}}};"
 
 
 def _style(item: Item) -> str:
@@ -78,6 +80,15 @@ def _style(item: Item) -> str:
 
 def _through(points: tuple[Point, ...]) -> str:
     return " -- ".join(map(_at, points))
+
+
+def _curve(points: tuple[Point, ...]) -> str:
+    """A path that is level at each of its points."""
+    path = _at(points[0])
+    for start, end in pairwise(points):
+        first, second = map(_at, bend(start, end))
+        path += f" -- {_at(end)}" if start.y == end.y else f" .. controls {first} and {second} .. {_at(end)}"
+    return path
 
 
 def _corners(frame: Frame) -> str:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from functools import cache
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -15,8 +16,10 @@ from pathlib import Path
 import pytest
 
 import symbackprop as sb
-from symbackprop.drawing import TEXT_SIZES, Box, Circle, Drawing, Frame, Line, Point, crosses
+from symbackprop.computation_graph import computation_graph
+from symbackprop.drawing import TEXT_SIZES, Box, Circle, Drawing, Frame, Line, Point, bend, crosses
 from symbackprop.latex_compiler import compiled
+from symbackprop.layering import Cell, layered
 from symbackprop.notation import load_notation, notations
 from symbackprop.pictures import Picture, network_svg, picture_files, pictures_of
 from symbackprop.render import template_folder
@@ -25,18 +28,29 @@ from symbackprop.svg import key_parts, svg_picture
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.toml"))
-TINY = ("2-2-2", "1-1", "1-1-2-1", "2-3-1", "3-3-2", "1-5-1")
-WIDTHS = (*TINY, "4-4-4", "5-2-5", "6-1-300", "3-5-4-3-2", "2-2-2-2-2-2-2", "784-128-64-10", "9-9")
+TINY = ("1-1", "2-2-2", "1-1-2-1", "2-3-1", "3-3-2", "1-5-1")
+WIDTHS = (*TINY, "5-2-5", "6-1-300", "3-5-4-3-2", "2-2-2-2-2-2-2", "784-128-64-10", "9-9")
+GRAPHS = ("1-1", "computation-graph", "2-1", "1-1-1-1", "two-two-two", "softmax", "relu-hinge")
 EVERYDAY = ("two-two-two", "any-depth", "regularised")
 
 
 def specs() -> list[object]:
     """Every example, and more widths; most of them are slow in all notations."""
-    return [name if name in EVERYDAY else pytest.param(name, marks=pytest.mark.slow) for name in EXAMPLES]
+    return [name if name in EVERYDAY[:2] else pytest.param(name, marks=pytest.mark.slow) for name in EXAMPLES]
+
+
+OTHERS = {
+    "softmax": {"size": 2, "activation": "softmax"},
+    "relu-hinge": {"size": 1, "activation": "relu"},
+}
 
 
 @cache
-def network(name: str, **options: str) -> sb.Network:
+def network(name: str) -> sb.Network:
+    if name in OTHERS:
+        cost = "cross_entropy" if name == "softmax" else "hinge"
+        data = {"name": name, "input": {"size": 1}, "layers": [OTHERS[name]], "cost": {"kind": cost}}
+        return sb.from_mapping(data)
     return sb.load(ROOT / "examples" / f"{name}.toml") if name in EXAMPLES else sb.load(name)
 
 
@@ -57,6 +71,35 @@ def shrunk(frame: Frame) -> Frame:
     return frame.padded(-min(0.7, frame.width / 4), -min(0.7, frame.height / 4))
 
 
+def straight(line: Line) -> Iterator[tuple[Point, Point]]:
+    """Short straight pieces of a line, of a smooth one too."""
+    for piece in line.pieces:
+        for start, end in pairwise(piece):
+            if line.smooth:
+                yield from pairwise(bezier(start, *bend(start, end), end))
+            else:
+                yield start, end
+
+
+def bezier(*points: Point, steps: int = 24) -> list[Point]:
+    found = []
+    for step in range(steps + 1):
+        t = step / steps
+        shares = [math.comb(3, n) * t**n * (1 - t) ** (3 - n) for n in range(4)]
+        x, y = (
+            sum(share * point[axis] for share, point in zip(shares, points, strict=True)) for axis in (0, 1)
+        )
+        found.append(Point(x, y))
+    return found
+
+
+def core(shape: Circle | Box) -> Frame:
+    """The inside of a shape: the square in a circle, and a box without its edge."""
+    width, height = shape.frame.width, shape.frame.height
+    by = (0.16 * width, 0.16 * height) if isinstance(shape, Circle) else (1.0, 1.0)
+    return shape.frame.padded(-by[0], -by[1])
+
+
 # --- laws of every layout ---------------------------------------------------------------------------
 
 
@@ -70,11 +113,15 @@ def check_laws(of: Drawing) -> None:
     for label in labels:
         inside = [shape for shape in shapes if shape.frame.overlaps(shrunk(label.frame))]
         assert all(shape.frame.holds(label.frame) for shape in inside), label.text
+    written = [(label.text, shrunk(label.frame)) for label in labels]
+    solid = [(shape.key, core(shape)) for shape in shapes]
     for line in lines(of):
-        for piece in line.pieces:
-            for start, end in pairwise(piece):
-                crossed = [label.text for label in labels if crosses(start, end, shrunk(label.frame))]
-                assert not crossed, (line.style, crossed)
+        near = [(what, frame) for what, frame in written if frame.overlaps(line.frame.padded(1))]
+        near += [(what, frame) for what, frame in solid if frame.overlaps(line.frame.padded(1))]
+        near = [] if line.style == "divider" else near
+        for start, end in straight(line):
+            hit = [what for what, frame in near if crosses(start, end, frame)]
+            assert not hit, (line.style, hit)
     assert all(of.frame.holds(item.frame) for item in of.items)
     assert all(math.isfinite(number) for item in of.items for number in item.frame)
 
@@ -82,6 +129,22 @@ def check_laws(of: Drawing) -> None:
 @pytest.mark.parametrize("name", WIDTHS)
 def test_nothing_is_written_over_anything(name):
     check_laws(drawing(name))
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_nothing_is_written_over_anything_in_a_graph(name):
+    shown = picture(name, which="graph")
+    check_laws(shown.drawing)
+    check_svg(shown.to_svg())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notation", notations())
+@pytest.mark.parametrize("name", GRAPHS)
+def test_every_graph_has_its_picture_in_every_notation(name, notation):
+    shown = picture(name, notation, "graph")
+    check_laws(shown.drawing)
+    check_svg(shown.to_svg())
 
 
 @pytest.mark.parametrize("notation", notations())
@@ -92,7 +155,9 @@ def test_every_example_has_its_picture_in_every_notation(name, notation):
 
 
 @pytest.mark.parametrize("notation", notations())
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(
+    "name", ("1-1", "2-2-2", *(pytest.param(name, marks=pytest.mark.slow) for name in TINY[2:]))
+)
 def test_every_parameter_of_a_tiny_network_is_written_once(name, notation):
     model = sb.forward_model(network(name))
     wanted = []
@@ -193,6 +258,74 @@ def test_symbols_are_macros_so_that_the_notation_decides():
             assert re.fullmatch(r"(\\sbp[a-z]+(\{[^{}]*\})*|\d+)+", formula), label.text
 
 
+# --- the graph --------------------------------------------------------------------------------------
+
+
+def test_every_node_of_the_graph_has_its_letter_above_and_its_derivative_below():
+    of = picture("computation-graph", which="graph").drawing
+    graph = computation_graph(sb.forward_model(network("computation-graph")))
+    at_line = {line.key: line for line in lines(of, "wire") if line.key}
+    letters = {label.key: label for label in of.labels if label.style == "letter"}
+    slopes = {label.key: label for label in of.labels if label.style == "derivative"}
+    keys = {node.name.replace(" ", "") for node in graph.nodes}
+    assert letters.keys() == {node.name for node in graph.inner}
+    assert slopes.keys() == keys - {"x[1]", "y[1]"}
+    assert all(label.frame.bottom < at_line[key].frame.top for key, label in letters.items())
+    assert all(label.frame.top > at_line[key].frame.bottom for key, label in slopes.items())
+
+
+def test_the_graph_runs_from_left_to_right_along_its_edges():
+    of = picture("two-two-two", which="graph").drawing
+    graph = computation_graph(sb.forward_model(network("two-two-two")))
+    ways = [line for line in lines(of, "wire") if line.arrow]
+    assert len(ways) == sum(len(node.inputs) for node in graph.nodes)
+    assert all(one.x <= two.x for line in ways for one, two in pairwise(line.points))
+    ends = {(line.points[0], line.points[-1]) for line in ways}
+    assert len(ends) == len(ways)
+
+
+def test_a_derivative_that_is_short_is_worked_out_and_a_long_one_named():
+    shown = {
+        l.key: l.text
+        for l in picture("computation-graph", which="graph").drawing.labels
+        if l.style == "derivative"
+    }
+    assert shown["W3[1,1]"] == r"$2 \sbpsymbol{c} \sbpsymbol{h}$"
+    assert shown["W1[1,1]"] == r"$\sbppartial{\sbpexamplecost}{\sbpweight{1}{1}{1}}$"
+
+
+def test_a_network_of_symbolic_size_has_no_graph():
+    assert pictures_of(sb.derive(network("any-depth"))).keys() == {"network"}
+    assert pictures_of(sb.derive(network("784-128-64-10"))).keys() == {"network"}
+
+
+def test_a_layout_has_no_more_crossings_than_it_must():
+    cells = [Cell(name, 10, 5, 5) for name in "abcdxyz"]
+    edges = [("a", "y"), ("b", "x"), ("c", "y"), ("d", "x"), ("x", "z"), ("y", "z")]
+    places = layered(cells, edges).places
+    order = sorted("abcd", key=lambda name: places[name].y)
+    assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset("ac"), frozenset("bd")}
+    first, second = ("x", "y") if places["x"].y < places["y"].y else ("y", "x")
+    assert {edge[1] for edge in edges if edge[0] in order[:2]} == {first}
+    assert places["z"].y == pytest.approx((places[first].y + places[second].y) / 2, abs=0.5)
+
+
+def test_a_node_that_is_used_twice_stands_between_its_uses():
+    cells = [Cell(name, 10, 5, 5) for name in ("a", "b", "c", "x", "y", "z")]
+    edges = [("a", "x"), ("b", "x"), ("a", "y"), ("c", "y"), ("x", "z"), ("y", "z")]
+    places = layered(cells, edges).places
+    assert min(places["b"].y, places["c"].y) < places["a"].y < max(places["b"].y, places["c"].y)
+
+
+def test_cells_of_a_layer_keep_the_room_that_they_need():
+    cells = [Cell("a", 10, 5, 30), Cell("b", 20, 12, 5), Cell("c", 5, 8, 8), Cell("z", 10, 5, 5)]
+    places = layered(cells, [("a", "z"), ("b", "z"), ("c", "z")]).places
+    down = sorted(cells[:3], key=lambda cell: places[cell.name].y)
+    for above, below in pairwise(down):
+        room = places[below.name].y - places[above.name].y
+        assert room >= above.down + below.up - 1e-6
+
+
 # --- SVG --------------------------------------------------------------------------------------------
 
 
@@ -270,7 +403,9 @@ def test_the_styles_of_the_package_are_those_that_drawings_use():
     for name, size in TEXT_SIZES.items():
         (found,) = re.findall(rf"\{{sbp {name} text\}}\{{font=\\sbp@size\{{([\d.]+)\}}", style)
         assert float(found) == size, name
-    used = {item.style for name in (*WIDTHS, *EVERYDAY) for item in drawing(name).items}
+    every = [drawing(name) for name in (*WIDTHS, *EVERYDAY)]
+    every += [picture(name, which="graph").drawing for name in GRAPHS]
+    used = {item.style for one in every for item in one.items}
     for name in used - TEXT_SIZES.keys():
         assert f"{{sbp {name}}}" in style, name
     for name in used:
@@ -303,7 +438,12 @@ def typeset(source: str, folder: Path, notation: str = "nielsen") -> str:
 @pytest.mark.parametrize("notation", notations())
 def test_every_picture_compiles_and_fits_on_its_page(notation, tmp_path, needs_tex):
     """All of them in one article: no error, no overfull box, none wider than the text."""
-    shown = [picture(name, notation).to_tikz() for name in (*EXAMPLES, *WIDTHS)]
+    names = (*EXAMPLES, *WIDTHS) if notation == "nielsen" else EVERYDAY
+    shown = [picture(name, notation).to_tikz() for name in names]
+    shown += [
+        picture(name, notation, "graph").to_tikz()
+        for name in (GRAPHS if notation == "nielsen" else GRAPHS[:2])
+    ]
     body = "\n\\clearpage\n".join(f"\\noindent\n{text}" for text in shown)
     source = "\n".join(
         [
