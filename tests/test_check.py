@@ -39,13 +39,20 @@ FACT = {"targets_sum_to_one": True}
 
 @cache
 def model_of(activations: tuple[str, ...], cost: str, fact: bool = False, depth: str | None = None) -> Model:
-    layers = [{"size": 3, "activation": {"symbol": name} if name == "g" else name} for name in activations]
+    layers = [{"size": 3, "activation": _activation(name)} for name in activations]
     spec: dict[str, Any] = {"name": "t", "input": {"size": 2}, "layers": layers, "cost": {"kind": cost}}
     if fact:
         spec["facts"] = FACT
     if depth:
         spec["depth"] = depth
     return forward_model(from_mapping(spec, "t"))
+
+
+def _activation(name: str) -> Any:
+    """The activation of a spec: an open one, a formula, or a name."""
+    if name == "g":
+        return {"symbol": name}
+    return {"formula": name} if "z" in name else name
 
 
 @cache
@@ -295,6 +302,16 @@ NETS = (
 )
 
 
+GROWING = (
+    (("exp(2*z)", "exp(2*z)", "tanh"), "squared_error", False),
+    (("exp(2*z)", "exp(2*z)", "exp(2*z)"), "squared_error", False),
+    (("z**3", "z**3", "z**3"), "squared_error", False),
+    (("100*z**5", "100*z**5", "sigmoid"), "squared_error", False),
+    (("exp(2*z)", "z**3", "softmax"), "cross_entropy", False),
+)
+"""Networks whose values grow so fast that 120 digits drown in them."""
+
+
 def claims(net: tuple[tuple[str, ...], str, bool]) -> Iterator[Equality]:
     """Every equality that a derivation claims: its steps, and the equations that it ends in."""
     model = model_of(*net)
@@ -333,6 +350,30 @@ def test_every_corruption_is_caught(net: tuple[tuple[str, ...], str, bool]) -> N
     print(f"{net}: {sum(caught.values())} corruptions caught: {caught}")
     assert sum(number > 0 for number in caught.values()) >= 12
     assert sum(caught.values()) > 100
+
+
+@pytest.mark.parametrize("net", GROWING, ids=str)
+def test_values_that_grow_fast_are_no_failure_and_hide_none(net: tuple[tuple[str, ...], str, bool]) -> None:
+    laboratory_ = laboratory(net)
+    findings = [laboratory_.check(claim) for claim in claims(net)]
+    assert not failures(findings) and all(finding.telling for finding in findings)
+    caught = 0
+    for corrupt in CORRUPTIONS:
+        wrong = list(corrupted(net, corrupt))[::5]
+        assert not [str(equality) for equality in wrong if laboratory_.check(equality).holds], corrupt.__name__
+        caught += len(wrong)
+    assert caught > 30
+
+
+def test_digits_that_are_too_few_are_found_out() -> None:
+    """A difference by rounding is gone with more digits, and one by a mistake is not."""
+    program = model_of(("sigmoid",), "squared_error").program
+    c, huge = program.outputs[0].symbol, sp.Integer(10) ** 90
+    instance = Instance(program, small_sizes(program), Digits(), 0)
+    for off, holds in ((0, True), (10**52, False)):
+        equality = Equality("e", (c + huge) ** 2 - huge**2, c**2 + 2 * huge * c + off, ())
+        assert not check_equality(equality, instance).holds
+        assert Laboratory(program).check(equality).holds is holds
 
 
 @pytest.mark.parametrize("seed", [1, 2])
