@@ -27,7 +27,9 @@ from symbackprop.errors import NoRule
 from symbackprop.evaluate import Instance, small_sizes
 from symbackprop.forward import Model, forward_model
 from symbackprop.functions import ScalarFunction
+from symbackprop.indices import alpha
 from symbackprop.kinds import signature
+from symbackprop.network import argument
 
 INSTANCES = 2
 """In how many instances an equality is checked, at the least."""
@@ -53,6 +55,9 @@ MOST = 50
 SCALES = tuple(Fraction(1, 2**power) for power in range(8))
 """How much smaller inputs and parameters are drawn, the first that does."""
 
+DEFINITION = "definition"
+"""The method of what says how a name is defined: nothing is evaluated, since it can't be wrong."""
+
 _DRAWS = 5
 _TELLING = 1e-25
 
@@ -62,6 +67,7 @@ class Equality:
     """``left = right`` for all values of the free indices, each from 1 to its size.
 
     ``facts`` names the declared facts that it leans on; ``kind`` says what it is to the derivation.
+    ``definition`` is set where the text says what a name stands for, and claims no more.
     """
 
     label: str
@@ -70,6 +76,7 @@ class Equality:
     free: tuple[tuple[sp.Symbol, sp.Expr], ...]
     kind: str = "step"
     facts: tuple[str, ...] = ()
+    definition: bool = False
 
     def __str__(self) -> str:
         return f"{self.left} = {self.right}"
@@ -94,6 +101,11 @@ class Finding:
     reason: str = ""
     same_as: str | None = None
     telling: bool = True
+
+    @property
+    def checked(self) -> bool:
+        """Whether this was a check, which can fail, and no definition."""
+        return self.method != DEFINITION
 
     @property
     def label(self) -> str:
@@ -225,8 +237,10 @@ class Laboratory:
         """Check one equality; where digits say that it fails, once more with three times as many.
 
         A difference that comes from rounding, or from the step of a quotient, is gone then. One that
-        comes from the equality stays.
+        comes from the equality stays. A definition is not evaluated, if it is the one of the program.
         """
+        if self.defines(equality):
+            return Finding(equality, DEFINITION, None, True)
         try:
             finding = self._checked(equality, self._level)
             if finding.residual is not None and not finding.holds and self._level:
@@ -237,6 +251,21 @@ class Laboratory:
         except (NoRule, NoValue) as error:
             return Finding(equality, "none", None, False, reason=str(error))
         return finding
+
+    def defines(self, equality: Equality) -> bool:
+        """Whether this is a definition, its right side to the letter what the left side is a name for."""
+        left = equality.left
+        if not equality.definition:
+            return False
+        if isinstance(left, ScalarFunction):
+            if left.formula is None or left.order:
+                return False
+            return bool(equality.right == left.formula.xreplace({argument("z"): left.args[0]}))
+        name, indices = _entry_of(left)
+        if name in self.program.definitions:
+            return bool(alpha(self.program.definitions[name].at(indices)) == alpha(equality.right))
+        named = next((q for q in self.derivatives if q.name == name), None)
+        return named is not None and equality.right == _stands_for(named, indices)
 
     def _checked(self, equality: Equality, level: int) -> Finding:
         """The finding in as many instances as it takes, in more as long as every number is 0 there."""
@@ -301,6 +330,21 @@ class Laboratory:
                 if level == 0 or found.largest < MOST:
                     return found
         return draw(scale=SCALES[-1])
+
+
+def _entry_of(expr: sp.Expr) -> tuple[str, tuple[sp.Expr, ...]]:
+    """The name of an entry and its indices; no name for any other expression."""
+    if isinstance(expr, sp.Indexed):
+        return str(expr.base.label), tuple(expr.indices)
+    return (expr.name, ()) if isinstance(expr, sp.Symbol) else ("", ())
+
+
+def _stands_for(named: Quantity, indices: tuple[sp.Expr, ...]) -> sp.Expr | None:
+    """The derivative that a name stands for at these indices."""
+    if named.of is None or named.cost is None:
+        return None
+    examples, own = len(named.cost.dims), len(named.of.dims)
+    return Partial(named.cost[indices[:examples]], named.of[indices[len(indices) - own :]])
 
 
 def _has_cases(expr: sp.Expr) -> bool:
@@ -626,17 +670,24 @@ def certificate(
     >>> certificate([], generator="symbackprop", version="0", network="none")["holds"]
     False
     """
-    methods = Counter(finding.method for finding in findings)
+    checks = [finding for finding in findings if finding.checked]
+    methods = Counter(finding.method for finding in checks)
     return {
         "generator": generator,
         "version": version,
         **about,
-        "holds": bool(findings) and all(finding.holds for finding in findings),
-        "checked": len(findings),
+        "holds": all_hold(findings),
+        "checked": len(checks),
         "failed": sum(not finding.holds for finding in findings),
+        "definitions": len(findings) - len(checks),
         "methods": dict(sorted(methods.items())),
         "equalities": [_entry(finding) for finding in findings],
     }
+
+
+def all_hold(findings: Sequence[Finding]) -> bool:
+    """Whether something was checked, and everything holds; definitions alone are no check."""
+    return any(finding.checked for finding in findings) and all(finding.holds for finding in findings)
 
 
 def _entry(finding: Finding) -> dict[str, Any]:
