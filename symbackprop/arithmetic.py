@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from typing import Any, Protocol
 
 import mpmath
@@ -21,6 +21,9 @@ Number = Any
 Key = tuple[int, ...]
 Scalar = Callable[[Number], Number]
 
+LARGEST_EXPONENT = 10**5
+"""The largest size of a number whose exponential is taken."""
+
 LARGEST_BITS = 1500
 """How long the parts of an exact fraction may get; 50 digits do where they would be longer."""
 
@@ -31,6 +34,10 @@ class NoValue(SymbackpropError):
 
 class OutOfRange(NoValue):
     """An index that is larger than its axis, or below 1."""
+
+
+class TooLarge(NoValue):
+    """A number that no number of digits would help to compare, such as exp(exp(30))."""
 
 
 class Inexact(NoRule):
@@ -183,19 +190,31 @@ class Digits:
     """Numbers with 120 digits, of which 50 are claimed; slopes by central difference quotients.
 
     The step is 1e-40, so the quotient is wrong by some 1e-80, and no rule of differentiation is used.
+    Where values differ by many orders of magnitude that can be too few: more digits take a smaller step.
 
     >>> digits = Digits()
     >>> abs(digits.slope(digits.function(sp.exp), digits.number(0)) - 1) < 1e-60
+    True
+    >>> more = Digits(360)
+    >>> abs(more.slope(more.function(sp.exp), more.number(0)) - 1) < 1e-200
     True
     """
 
     name = "50-digit arithmetic"
     tolerance = 1e-40
 
-    def __init__(self) -> None:
-        self.context = _context()
-        names = ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan", "erf")
+    def __init__(self, digits: int = 120) -> None:
+        self.context = _context(digits)
+        self.steps = _steps(digits)
+        names = ("log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan", "erf")
         self.functions = {getattr(sp, name): getattr(self.context, name) for name in names}
+        self.functions[sp.exp] = self.exponential
+
+    def exponential(self, x: Number) -> Number:
+        """exp, refused where the result would be larger or smaller than any number that means something."""
+        if abs(x) > LARGEST_EXPONENT:
+            raise TooLarge(f"the exponential of {self.context.nstr(x, 3)}")
+        return self.context.exp(x)
 
     def number(self, numerator: int, denominator: int = 1) -> Number:
         return self.context.mpf(numerator) / denominator
@@ -229,7 +248,7 @@ class Digits:
         """The central difference quotient of this order; 3 is the last that keeps 40 digits."""
         if order > 3:
             raise NoRule(f"no rule evaluates a derivative of order {order}")
-        step, width = _steps()[order - 1]
+        step, width = self.steps[order - 1]
         ahead = self.slope_sum(function, x, step, order)
         return ahead / width
 
@@ -249,17 +268,17 @@ class Digits:
         return remembered(lambda x: high * sine(fast * x + shift) - low * sine(slow * x - 2 * shift))
 
 
-@lru_cache(maxsize=1)
-def _context() -> Any:
+@cache
+def _context(digits: int) -> Any:
     context = mpmath.MPContext()
-    context.dps = 120
+    context.dps = digits
     return context
 
 
-@lru_cache(maxsize=1)
-def _steps() -> tuple[tuple[Number, Number], ...]:
+@cache
+def _steps(digits: int) -> tuple[tuple[Number, Number], ...]:
     """The step of the quotient of each order, and what the differences are divided by."""
-    first, second, third = (_context().mpf(10) ** -digits for digits in (40, 30, 24))
+    first, second, third = (_context(digits).mpf(10) ** -(digits // share) for share in (3, 4, 5))
     return (first, 2 * first), (second, second**2), (third, 2 * third**3)
 
 

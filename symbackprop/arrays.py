@@ -121,6 +121,34 @@ class Softmax(Array):
 
 
 @dataclass(frozen=True)
+class LogComplement(Array):
+    """log(1 - p) for the softmax p along one axis: the logarithm of what the others share."""
+
+    arg: Array
+    axis: int
+
+    @property
+    def dims(self) -> Dims:
+        return self.arg.dims
+
+
+@dataclass(frozen=True)
+class Others(Array):
+    """The sum over i but j of a weight w_i times the share of j among all but i.
+
+    The share is exp(u_j) over the sum of exp(u_k) for k but i, along one axis of both operands.
+    """
+
+    arg: Array
+    weight: Array
+    axis: int
+
+    @property
+    def dims(self) -> Dims:
+        return self.arg.dims
+
+
+@dataclass(frozen=True)
 class Einsum(Array):
     """A sum of products with axes shared in a way that no matrix product covers."""
 
@@ -203,7 +231,7 @@ class Vectoriser:
         if isinstance(expr, sp.Indexed):
             return self.entry(expr)
         if isinstance(expr, sp.Sum):
-            return self.contraction(expr, order, sizes)
+            return self.others(expr, order, sizes) or self.contraction(expr, order, sizes)
         outer = self.outer(expr, order, sizes)
         return outer if outer is not None else self.elementwise(expr, order, sizes)
 
@@ -256,10 +284,13 @@ class Vectoriser:
             return found[expr][0]
         if not expr.args or isinstance(expr, sp.Symbol):
             return expr
-        softmax, rest = self.softmax(expr, order, sizes)
+        softmax, rest = self.complement(expr, order, sizes)
+        if softmax is None:
+            softmax, rest = self.softmax(expr, order, sizes)
         if softmax is not None:
             symbol = found.setdefault(sp.Tuple(expr, "softmax"), (self.symbol(), softmax))[0]
-            return expr.func(symbol, self.body(rest, order, sizes, found))
+            joined = sp.Mul if isinstance(expr, sp.Mul) else sp.Add
+            return joined(symbol, self.body(rest, order, sizes, found))
         return expr.func(*(self.body(arg, order, sizes, found) for arg in expr.args))
 
     def special(self, expr: sp.Expr, order: Letters, sizes: dict[sp.Symbol, sp.Expr]) -> Labelled | None:
@@ -267,7 +298,7 @@ class Vectoriser:
         if isinstance(expr, sp.Indexed):
             return self.entry(expr)
         if isinstance(expr, sp.Sum):
-            return self.contraction(expr, order, sizes)
+            return self.others(expr, order, sizes) or self.contraction(expr, order, sizes)
         if isinstance(expr, LayerSum):
             return Labelled(LayerTotal(self.labelled(expr.term, (), {}).array, expr.layer, expr.last), ())
         if isinstance(expr, sp.log) and isinstance(expr.args[0], sp.Sum):
@@ -288,6 +319,40 @@ class Vectoriser:
                 rest = [f for f in expr.args if f not in part]
                 return Labelled(node, arg.letters), expr.func(*rest)
         return None, expr
+
+    def complement(
+        self, expr: sp.Expr, order: Letters, sizes: dict[sp.Symbol, sp.Expr]
+    ) -> tuple[Labelled | None, sp.Expr]:
+        """Terms log(sum_(i but j) exp(u_i)) - log(sum_i exp(u_i)) of a sum, and the rest."""
+        terms = sp.Add.make_args(expr) if isinstance(expr, sp.Add | sp.log) else ()
+        for log in (term for term in terms if isinstance(term, sp.log)):
+            left_out = _left_out(log.args[0])
+            if left_out is not None:
+                body, bound, _ = outermost(left_out[1])
+                own = body.args[0].xreplace({bound: left_out[0]})
+                arg = self.labelled(own, order, sizes)
+                node = LogComplement(arg.array, arg.letters.index(left_out[0]))
+                rest = sp.Add(sp.log(left_out[1]), *(term for term in terms if term != log))
+                return Labelled(node, arg.letters), rest
+        return None, expr
+
+    def others(self, expr: sp.Sum, order: Letters, sizes: dict[sp.Symbol, sp.Expr]) -> Labelled | None:
+        """sum_i w_i (1 - [i = j]) exp(u_j) / sum_k (1 - [k = i]) exp(u_k)."""
+        body, bound, _ = outermost(expr)
+        factors = split_product(body)
+        inverse = [f for f in factors if isinstance(f, sp.Pow) and f.exp == -1 and _left_out(f.base)]
+        left_out = _left_out(inverse[0].base) if inverse else None
+        if left_out is None or left_out[0] != bound:
+            return None
+        shared, letter, _ = outermost(left_out[1])
+        for index in order:
+            own, apart = shared.xreplace({letter: index}), 1 - sp.KroneckerDelta(bound, index)
+            if own in factors and apart in factors:
+                arg = self.labelled(own.args[0], order, sizes)
+                weight = sp.Mul(*(f for f in factors if f not in (own, apart, inverse[0])))
+                array = self.array(weight.xreplace({bound: index}), arg.letters, sizes)
+                return Labelled(Others(arg.array, array, arg.letters.index(index)), arg.letters)
+        return None
 
     # products and sums
 
@@ -376,6 +441,18 @@ def _softmax_pairs(expr: sp.Expr) -> Iterator[tuple[tuple[sp.Expr, sp.Expr], sp.
         for log in (t for t in expr.args if isinstance(-t, sp.log)):
             for term in (t for t in expr.args if t != log and isinstance(t, sp.Indexed)):
                 yield (term, log), sp.exp(term), (-log).args[0]
+
+
+def _left_out(total: sp.Expr) -> tuple[sp.Symbol, sp.Sum] | None:
+    """For a sum of exponentials over every i but j: the j, and the sum over every i."""
+    if not isinstance(total, sp.Sum):
+        return None
+    body, bound, size = outermost(total)
+    apart = [f for f in split_product(body) if isinstance(1 - f, sp.KroneckerDelta) and f.has(bound)]
+    if len(apart) != 1 or not isinstance(body / apart[0], sp.exp):
+        return None
+    (index,) = set((1 - apart[0]).args) - {bound}
+    return index, sp.Sum(body / apart[0], (bound, 1, size))
 
 
 def _normaliser(exponential: sp.exp, total: sp.Expr) -> sp.Symbol | None:
@@ -490,6 +567,33 @@ def _(array: Softmax, indices: tuple[sp.Expr, ...]) -> sp.Expr:
     total = sp.Sum(sp.exp(entry_of(array.arg, others)), (bound, 1, array.arg.dims[array.axis]))
     entry = entry_of(array.arg, indices)
     return entry - sp.log(total) if array.log else sp.exp(entry) / total
+
+
+@_entry_of.register
+def _(array: LogComplement, indices: tuple[sp.Expr, ...]) -> sp.Expr:
+    bound = fresh_index(*indices, sp.Integer(0))
+    others = (*indices[: array.axis], bound, *indices[array.axis + 1 :])
+    limits = (bound, 1, array.arg.dims[array.axis])
+    share, apart = sp.exp(entry_of(array.arg, others)), 1 - sp.KroneckerDelta(bound, indices[array.axis])
+    return sp.log(sp.Sum(apart * share, limits)) - sp.log(sp.Sum(share, limits))
+
+
+@_entry_of.register
+def _(array: Others, indices: tuple[sp.Expr, ...]) -> sp.Expr:
+    axis, size = array.axis, array.arg.dims[array.axis]
+    bound = fresh_index(*indices, sp.Integer(0))
+    inner = fresh_index(*indices, bound)
+
+    def at(part: Array, index: sp.Expr) -> sp.Expr:
+        return entry_of(part, (*indices[:axis], index, *indices[axis + 1 :]))
+
+    def apart(first: sp.Expr, second: sp.Expr) -> sp.Expr:
+        return 1 - sp.KroneckerDelta(first, second)
+
+    among = sp.Sum(apart(inner, bound) * sp.exp(at(array.arg, inner)), (inner, 1, size))
+    own = indices[axis]
+    body = apart(bound, own) * at(array.weight, bound) * sp.exp(at(array.arg, own)) / among
+    return sp.Sum(body, (bound, 1, size))
 
 
 @_entry_of.register

@@ -9,24 +9,28 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from itertools import chain, product
 from math import inf, prod
 from typing import Any
 
 import sympy as sp
 
-from symbackprop.arithmetic import Arithmetic, Digits, Exact, Inexact, NoValue
+from symbackprop.arithmetic import Arithmetic, Digits, Exact, Inexact, NoValue, TooLarge
 from symbackprop.chain import Adjoint
 from symbackprop.equations import Derivation, Equation, Fact, Partial, Program, Quantity, Role, names_in
 from symbackprop.errors import NoRule
 from symbackprop.evaluate import Instance, small_sizes
 from symbackprop.forward import Model, forward_model, numbered
 from symbackprop.functions import ScalarFunction
+from symbackprop.indices import alpha
 from symbackprop.kinds import signature
 from symbackprop.layers import LAST, LAYER, at_layers, name_at
+from symbackprop.network import argument
 
 INSTANCES = 2
 """In how many instances an equality is checked, at the least."""
@@ -43,6 +47,18 @@ ALL_ENTRIES = 6
 MANY_LAYERS = 8
 """A program with more layers than this has its steps checked once for each kind."""
 
+ARITHMETICS: tuple[Callable[[], Arithmetic], ...] = (Exact, Digits, partial(Digits, 360))
+"""Exact where that can be; with digits otherwise, and with more of them where an equality fails."""
+
+MOST = 50
+"""Values are drawn smaller where an equation would give more than this: digits drown in such numbers."""
+
+SCALES = tuple(Fraction(1, 2**power) for power in range(8))
+"""How much smaller inputs and parameters are drawn, the first that does."""
+
+DEFINITION = "definition"
+"""The method of what says how a name is defined: nothing is evaluated, since it can't be wrong."""
+
 _DRAWS = 5
 _TELLING = 1e-25
 
@@ -52,6 +68,7 @@ class Equality:
     """``left = right`` for all values of the free indices, each from 1 to its size.
 
     ``facts`` names the declared facts that it leans on; ``kind`` says what it is to the derivation.
+    ``definition`` is set where the text says what a name stands for, and claims no more.
     """
 
     label: str
@@ -60,6 +77,7 @@ class Equality:
     free: tuple[tuple[sp.Symbol, sp.Expr], ...]
     kind: str = "step"
     facts: tuple[str, ...] = ()
+    definition: bool = False
 
     def __str__(self) -> str:
         return f"{self.left} = {self.right}"
@@ -84,6 +102,11 @@ class Finding:
     reason: str = ""
     same_as: str | None = None
     telling: bool = True
+
+    @property
+    def checked(self) -> bool:
+        """Whether this was a check, which can fail, and no definition."""
+        return self.method != DEFINITION
 
     @property
     def label(self) -> str:
@@ -209,21 +232,50 @@ class Laboratory:
     few: tuple[sp.Symbol, ...] = ()
     _drawn: dict[Any, Instance] = field(default_factory=dict)
     _known_sizes: dict[int, dict[sp.Symbol, int]] = field(default_factory=dict)
-    _exact: bool = True
+    _level: int = 0
 
     def check(self, equality: Equality) -> Finding:
-        """Check one equality, in more instances as long as every number is 0 there."""
+        """Check one equality; where digits say that it fails, once more with three times as many.
+
+        A difference that comes from rounding, or from the step of a quotient, is gone then. One that
+        comes from the equality stays. A definition is not evaluated, if it is the one of the program.
+        """
+        if self.defines(equality):
+            return Finding(equality, DEFINITION, None, True)
         try:
-            least = self._least(equality)
-            for count in range(least, least + MORE_INSTANCES + 1):
-                finding = check_equality(equality, *(self.instance(n, equality.facts) for n in range(count)))
-                if finding.telling or not finding.holds:
-                    break
+            finding = self._checked(equality, self._level)
+            if finding.residual is not None and not finding.holds and self._level:
+                finding = self._checked(equality, len(ARITHMETICS) - 1)
         except Inexact:
-            self._exact = False
+            self._level = 1
             return self.check(equality)
-        except NoRule as error:
+        except (NoRule, NoValue) as error:
             return Finding(equality, "none", None, False, reason=str(error))
+        return finding
+
+    def defines(self, equality: Equality) -> bool:
+        """Whether this is a definition, its right side to the letter what the left side is a name for."""
+        left = equality.left
+        if not equality.definition:
+            return False
+        if isinstance(left, ScalarFunction):
+            if left.formula is None or left.order:
+                return False
+            return bool(equality.right == left.formula.xreplace({argument("z"): left.args[0]}))
+        name, indices = _entry_of(left)
+        if name in self.program.definitions:
+            return bool(alpha(self.program.definitions[name].at(indices)) == alpha(equality.right))
+        named = next((q for q in self.derivatives if q.name == name), None)
+        return named is not None and equality.right == _stands_for(named, indices)
+
+    def _checked(self, equality: Equality, level: int) -> Finding:
+        """The finding in as many instances as it takes, in more as long as every number is 0 there."""
+        least = self._least(equality)
+        for count in range(least, least + MORE_INSTANCES + 1):
+            instances = (self.instance(n, equality.facts, level) for n in range(count))
+            finding = check_equality(equality, *instances)
+            if finding.telling or not finding.holds:
+                break
         return finding
 
     def _least(self, equality: Equality) -> int:
@@ -233,22 +285,24 @@ class Laboratory:
         cases = _has_cases(equality.left) or _has_cases(equality.right)
         return INSTANCES_FOR_CASES if cases else 2 * INSTANCES
 
-    def instance(self, turn: int, cited: Iterable[str]) -> Instance:
+    def instance(self, turn: int, cited: Iterable[str], level: int | None = None) -> Instance:
         """The instance of this number in which the cited facts hold, and no other."""
-        key = (turn, frozenset(cited), self._exact)
+        key = (turn, frozenset(cited), max(level or 0, self._level))
         if key not in self._drawn:
-            self._drawn[key] = self._draw(*key)
+            instance = self._draw(*key)
+            self._drawn[(*key[:2], max(key[2], self._level))] = instance
+            return instance
         return self._drawn[key]
 
-    def _draw(self, turn: int, cited: Collection[str], exact: bool) -> Instance:
+    def _draw(self, turn: int, cited: Collection[str], level: int) -> Instance:
         """An instance; of a few, the one that shows most cases which its forerunners didn't."""
-        best = self._draw_once(turn, cited, self.seed + turn)
+        best = self._draw_once(turn, cited, self.seed + turn, level)
         if not best.branches or turn >= 2 * INSTANCES:
             return best
-        before = (self._drawn.get((earlier, cited, exact)) for earlier in range(turn % 2, turn, 2))
+        before = (self._drawn.get((earlier, cited, level)) for earlier in range(turn % 2, turn, 2))
         seen = set().union(*(instance.branches for instance in before if instance is not None))
         for attempt in range(1, _DRAWS):
-            other = self._draw_once(turn, cited, self.seed + turn + 100 * attempt)
+            other = self._draw_once(turn, cited, self.seed + turn + 100 * attempt, level)
             best = other if len(other.branches | seen) > len(best.branches | seen) else best
         return best
 
@@ -257,20 +311,41 @@ class Laboratory:
             self._known_sizes[turn] = small_sizes(self.program, turn, self.few)
         return self._known_sizes[turn]
 
-    def _draw_once(self, turn: int, cited: Collection[str], seed: int) -> Instance:
+    def _draw_once(self, turn: int, cited: Collection[str], seed: int, level: int) -> Instance:
+        if level == 0:
+            try:
+                return self._drawn_small(turn, cited, seed, 0)
+            except Inexact:
+                self._level = 1
+        return self._drawn_small(turn, cited, seed, max(level, 1))
+
+    def _drawn_small(self, turn: int, cited: Collection[str], seed: int, level: int) -> Instance:
+        """An instance whose numbers are not too large: inputs and parameters as small as that takes."""
         kept = [fact for fact in self.facts if fact.name in cited]
         broken = [fact for fact in self.facts if fact.name not in cited]
-        sizes = self.sizes or self._sizes(turn)
+        sizes, arithmetic = self.sizes or self._sizes(turn), ARITHMETICS[level]()
+        draw = partial(Instance, self.program, sizes, arithmetic, seed, kept, broken, self.derivatives)
+        for scale in SCALES:
+            with suppress(TooLarge):
+                found = draw(scale=scale)
+                if level == 0 or found.largest < MOST:
+                    return found
+        return draw(scale=SCALES[-1])
 
-        def draw(arithmetic: Arithmetic) -> Instance:
-            return Instance(self.program, sizes, arithmetic, seed, kept, broken, self.derivatives)
 
-        if self._exact:
-            try:
-                return draw(Exact())
-            except Inexact:
-                self._exact = False
-        return draw(Digits())
+def _entry_of(expr: sp.Expr) -> tuple[str, tuple[sp.Expr, ...]]:
+    """The name of an entry and its indices; no name for any other expression."""
+    if isinstance(expr, sp.Indexed):
+        return str(expr.base.label), tuple(expr.indices)
+    return (expr.name, ()) if isinstance(expr, sp.Symbol) else ("", ())
+
+
+def _stands_for(named: Quantity, indices: tuple[sp.Expr, ...]) -> sp.Expr | None:
+    """The derivative that a name stands for at these indices."""
+    if named.of is None or named.cost is None:
+        return None
+    examples, own = len(named.cost.dims), len(named.of.dims)
+    return Partial(named.cost[indices[:examples]], named.of[indices[len(indices) - own :]])
 
 
 def _has_cases(expr: sp.Expr) -> bool:
@@ -436,8 +511,8 @@ class KnownKinds:
         for name in (str(symbol) for symbol in names):
             of = derivatives[name].of if name in derivatives else None
             parts += self._definition(name) if of is None else [of.symbol, *self._use(of.name)]
-        for partial in sorted(equality.left.atoms(Partial) | equality.right.atoms(Partial), key=str):
-            parts += self._use(next(iter(sorted(names_in(partial.wrt) & self._all()))))
+        for slope in sorted(equality.left.atoms(Partial) | equality.right.atoms(Partial), key=str):
+            parts += self._use(next(iter(sorted(names_in(slope.wrt) & self._all()))))
         return signature(parts)[0]
 
     def _all(self) -> set[str]:
@@ -572,17 +647,24 @@ def certificate(
     >>> certificate([], generator="symbackprop", version="0", network="none")["holds"]
     False
     """
-    methods = Counter(finding.method for finding in findings)
+    checks = [finding for finding in findings if finding.checked]
+    methods = Counter(finding.method for finding in checks)
     return {
         "generator": generator,
         "version": version,
         **about,
-        "holds": bool(findings) and all(finding.holds for finding in findings),
-        "checked": len(findings),
+        "holds": all_hold(findings),
+        "checked": len(checks),
         "failed": sum(not finding.holds for finding in findings),
+        "definitions": len(findings) - len(checks),
         "methods": dict(sorted(methods.items())),
         "equalities": [_entry(finding) for finding in findings],
     }
+
+
+def all_hold(findings: Sequence[Finding]) -> bool:
+    """Whether something was checked, and everything holds; definitions alone are no check."""
+    return any(finding.checked for finding in findings) and all(finding.holds for finding in findings)
 
 
 def _entry(finding: Finding) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from symbackprop.claims import scalar_functions
 from symbackprop.codegen import Generator
 from symbackprop.elimination import Z
 from symbackprop.equations import Equation
+from symbackprop.forms import meaning
 from symbackprop.functions import ScalarFunction, prime
 from symbackprop.numpy_code import function_body
-from symbackprop.stable import meaning
 from symbackprop.writer import facts_of, free_of
 
 if TYPE_CHECKING:

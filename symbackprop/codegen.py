@@ -107,7 +107,15 @@ class Generator:
     @cached_property
     def needed_for_cost(self) -> tuple[Statement, ...]:
         """The forward statements that the cost reads, directly or through others."""
-        code = [array_code(s.array, self.names).text for s in self.costs]
+        return self._read_by(self.costs)
+
+    @cached_property
+    def needed_for_gradients(self) -> tuple[Statement, ...]:
+        """The forward statements that the cost, the deltas and the gradients read."""
+        return self._read_by((*self.costs, *self.backward, *self.gradients))
+
+    def _read_by(self, statements: Iterable[Statement]) -> tuple[Statement, ...]:
+        code = [array_code(s.array, self.names).text for s in statements]
         kept: list[Statement] = []
         for statement in reversed(self.forward):
             family, layer, _ = statement.target.partition("[")
@@ -267,6 +275,7 @@ def module_keys(model: Model, batch: Batch, about: Sequence[str], code: str = "a
         "rooms": any("_room(" in line for line in fast.allocations),
         "forward_lines": generator.lines(generator.forward),
         "cost_forward_lines": generator.lines(generator.needed_for_cost),
+        "gradient_forward_lines": generator.lines(generator.needed_for_gradients),
         "cost_lines": generator.lines(generator.costs),
         "backward_lines": generator.lines(generator.backward),
         "gradient_lines": generator.gradient_lines(),

@@ -30,11 +30,12 @@ from symbackprop.codegen import python_name
 from symbackprop.compose import raw_gradient
 from symbackprop.equations import Program, Quantity, Role
 from symbackprop.errors import NoRule, SymbackpropError
+from symbackprop.forms import Expm1, LogOneMinusExp, LogSoftplus, Sigmoid, Softplus
 from symbackprop.forward import EXAMPLES, Model
 from symbackprop.functions import ScalarFunction
 from symbackprop.indices import fresh_index, index_symbol, outermost
 from symbackprop.network import argument
-from symbackprop.stable import Expm1, Sigmoid, Softplus, stable
+from symbackprop.stable import stable
 
 if TYPE_CHECKING:
     from symbackprop.pipeline import NetworkDerivation
@@ -666,13 +667,25 @@ def _opened(expr: sp.Sum, scope: Scope) -> tuple[sp.Expr, Axes, int]:
 
 
 def _is_sum_of_exp(expr: sp.Expr) -> bool:
-    return isinstance(expr, sp.Sum) and isinstance(outermost(expr)[0], sp.exp)
+    """A sum of exponentials, maybe with one term left out."""
+    return isinstance(expr, sp.Sum) and _exponential(outermost(expr)[0]) is not None
+
+
+def _exponential(body: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
+    """The exponent of a term, and the 1 - [i = j] that it may have for a factor."""
+    factors = sp.Mul.make_args(body)
+    exponents = [factor.args[0] for factor in factors if isinstance(factor, sp.exp)]
+    kept = [factor for factor in factors if isinstance(1 - factor, sp.KroneckerDelta)]
+    found = len(exponents) == 1 and len(kept) <= 1 and len(factors) == 1 + len(kept)
+    return (exponents[0], sp.Mul(*kept)) if found else None
 
 
 def _log_sum_exp(expr: sp.Sum, scope: Scope) -> Values:
     """The logarithm of a sum of exponentials."""
     body, axes, length = _opened(expr, scope)
-    exponent = _to_length(value(body.args[0], Scope(scope.numbers, axes)), length)
+    inner, kept = _exponential(body) or (body, sp.S.One)
+    exponent = _to_length(value(inner, Scope(scope.numbers, axes)), length)
+    exponent = np.where(value(kept, Scope(scope.numbers, axes)) == 0, -np.inf, exponent)
     top = np.max(exponent.real, axis=-1)
     logarithm: Values = top + np.log(np.sum(np.exp(exponent - top[..., None]), axis=-1))
     return logarithm
@@ -786,6 +799,16 @@ def _softplus(u: Values) -> Values:
     return positive + np.log1p(np.exp(np.where(u.real > 0, -u, u)))
 
 
+def _log_softplus(u: Values) -> Values:
+    small = np.exp(np.where(u.real > -20.0, -20.0, u))
+    return np.where(u.real > -20.0, np.log(_softplus(np.where(u.real > -20.0, u, -20.0))), u - small / 2)
+
+
+def _log_one_minus_exp(u: Values) -> Values:
+    near, far = np.where(u.real > -0.7, u, -0.7), np.where(u.real > -0.7, -0.7, u)
+    return np.where(u.real > -0.7, np.log(-np.expm1(near)), np.log1p(-np.exp(far)))
+
+
 _FUNCTIONS: dict[Any, Callable[[Values], Values]] = {
     sp.exp: np.exp,
     sp.sin: np.sin,
@@ -798,5 +821,7 @@ _FUNCTIONS: dict[Any, Callable[[Values], Values]] = {
     sp.erf: np.vectorize(math.erf, otypes=[float]),
     Sigmoid: _sigmoid,
     Softplus: _softplus,
+    LogSoftplus: _log_softplus,
+    LogOneMinusExp: _log_one_minus_exp,
     Expm1: np.expm1,
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from symbackprop.check import Equality, Finding
+from symbackprop.check import Equality, Finding, all_hold
 from symbackprop.check import certificate as certificate_data
 from symbackprop.notation import Notation
 from symbackprop.prose import tex
@@ -91,7 +91,7 @@ class Certificate:
     @property
     def holds(self) -> bool:
         """Whether every equality passed its check."""
-        return bool(self.findings) and all(finding.holds for finding in self.findings)
+        return all_hold(self.findings)
 
     def data(self) -> dict[str, object]:
         """The certificate as JSON data."""

@@ -107,6 +107,7 @@ class Instance:
         broken: declared equalities that the values must not keep.
         derivatives: the named derivatives (deltas, say) that occur in expressions.
         values: numbers by the name of a quantity or an open symbol, which take the place of drawn ones.
+        scale: what drawn inputs and parameters are multiplied with.
 
     >>> from symbackprop.forward import forward_model
     >>> from symbackprop.spec import from_widths
@@ -128,8 +129,9 @@ class Instance:
         broken: Iterable[Fact] = (),
         derivatives: Iterable[Quantity] = (),
         values: Mapping[str, Mapping[Key, Number]] | None = None,
+        scale: Fraction = Fraction(1),
     ) -> None:
-        self.program, self.arithmetic, self.seed = program, arithmetic, seed
+        self.program, self.arithmetic, self.seed, self.scale = program, arithmetic, seed, scale
         self.sizes = {symbol.name: size for symbol, size in sizes.items()}
         self.derivatives = {q.name: q for q in (*derivatives, *_derivatives_in(program))}
         self.tables: dict[Any, Table] = {}
@@ -205,7 +207,8 @@ class Instance:
         for quantity in (*self.program.inputs, *self.program.parameters, *given):
             table = self.tables[quantity.name] = Table(quantity.name, self.shape(quantity))
             for key in table.keys_in_range():
-                table[key] = self._rational(_drawn(draw, quantity.role))
+                factor = 1 if quantity.role is Role.TARGET else self.scale
+                table[key] = self._rational(_drawn(draw, quantity.role) * factor)
         for name in sorted(_open_symbols(self.program)):
             table = self.tables[name] = Table(name, ())
             table[()] = self._rational(Fraction(draw.randint(33, 63), 32))
@@ -277,6 +280,12 @@ class Instance:
                 table, key, _, _ = self._targets[number]
                 waiting.extend(self._readers.get((table.name, key), ()))
         return tuple(self._targets[number] for number in sorted(found))
+
+    @property
+    def largest(self) -> Number:
+        """The size of the largest number that the equations give."""
+        tables = (self.tables[equation.quantity.name] for equation in self.program.equations)
+        return max((abs(value) for table in tables for value in table.values()), default=0)
 
     # derivatives -------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class _Steps:
         """A node as an operation; one that has a name in the network is checked as what has that name."""
         left, label = self.tex(node.own), f"{self.kind}-{_label(node)}"
         if node.entry is None or node.entry == node.symbol:
-            claimed = Equality(label, node.own, node.expr, (), self.kind)
+            claimed = Equality(label, node.own, node.expr, (), self.kind, definition=True)
             return Chain(left, (self.row(left, claimed),), label)
         claimed = Equality(label, node.entry, self.graph.read_back(node.expr), (), READ_BACK)
         reason = self.words.reason("graph_entry", entry=f"${latex(node.entry, self.names)}$")

@@ -73,7 +73,7 @@ class _Page:
             "notation": escape(document.notation.name),
             "sections": [section for section in sections if section["blocks"]],
             "twins": bool(self.twins),
-            "checked": len(document.certificate.findings),
+            "checked": sum(finding.checked for finding in document.certificate.findings),
             "failed": len(document.failed),
             "findings": [self._finding(finding) for finding in document.certificate.findings],
             "picture": self.picture,

@@ -95,7 +95,7 @@ def _activations(writer: Writer) -> Iterator[Block]:
             yield Paragraph(writer.say("activation_open", name=name, prime=slope))
             continue
         yield Paragraph(writer.say("activation", name=name))
-        claim = Claim(f"f-{function.letter}", kind=f"function {function.letter}")
+        claim = Claim(f"f-{function.letter}", kind=f"function {function.letter}", definition=True)
         yield Display((writer.chain(function(Z), function.formula, claim), _slope(writer, function)))
         for place in _kinks(function.formula):
             yield Paragraph(_at_kink(writer, function, place))

@@ -14,13 +14,25 @@ from functools import singledispatchmethod
 import sympy as sp
 from sympy.logic.boolalg import Boolean
 
-from symbackprop.arrays import Array, Einsum, Entry, Map, MatMul, Outer, Softmax, Total, Transpose
+from symbackprop.arrays import (
+    Array,
+    Einsum,
+    Entry,
+    LogComplement,
+    Map,
+    MatMul,
+    Others,
+    Outer,
+    Softmax,
+    Total,
+    Transpose,
+)
 from symbackprop.errors import NoRule
+from symbackprop.forms import Sigmoid
 from symbackprop.functions import ScalarFunction
 from symbackprop.network import argument
 from symbackprop.nodes import Call, Dims, Graph
 from symbackprop.numpy_code import UFUNCS, Names, function_body, is_rectifier
-from symbackprop.stable import Sigmoid
 
 Places = tuple[int, ...]
 
@@ -102,6 +114,20 @@ class Lowering:
         total = graph.apply("log", total) if array.log else total
         spread = graph.spread(total, _others(array.axis, len(array.dims)), array.dims)
         return graph.apply("subtract" if array.log else "divide", below[array.log], spread)
+
+    @value.register
+    def _(self, array: LogComplement) -> int:
+        return self.kernel("_log_complement", array.axis, self.value(array.arg))
+
+    @value.register
+    def _(self, array: Others) -> int:
+        return self.kernel("_others", array.axis, self.value(array.arg), self.value(array.weight))
+
+    def kernel(self, name: str, axis: int, *operands: int) -> int:
+        """A kernel of the template that works along an axis."""
+        self.names.helpers.kernels.add(name)
+        call = Call(name, after=(f"axis={axis}",), takes_out=True)
+        return self.graph.node("call", operands, call, self.graph.dims(operands[0]))
 
     def exponentials(self, inner: int, axis: int) -> tuple[int, tuple[int, int], int]:
         """The largest entry along an axis, exp of what is below it and that itself, the sum of exp."""

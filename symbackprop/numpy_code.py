@@ -18,6 +18,8 @@ from symbackprop.arrays import (
     Map,
     MatMul,
     Operand,
+    LogComplement,
+    Others,
     Outer,
     Softmax,
     Total,
@@ -26,9 +28,20 @@ from symbackprop.arrays import (
 from symbackprop.calculus import derivative
 from symbackprop.equations import Role
 from symbackprop.errors import NoRule
+from symbackprop.forms import (
+    Erfc,
+    Erfcx,
+    Expm1,
+    Exprel,
+    LogErfc,
+    LogOneMinusExp,
+    LogSoftplus,
+    Sigmoid,
+    Softplus,
+)
 from symbackprop.functions import ScalarFunction
 from symbackprop.network import argument
-from symbackprop.stable import Expm1, Sigmoid, Softplus, stable
+from symbackprop.stable import stable
 
 ATOM, POWER, UNARY, PRODUCT, SUM, COMPARISON = 5, 4, 3, 2, 1, 0
 """How tightly a piece of code binds; the higher, the fewer parentheses."""
@@ -50,6 +63,12 @@ UFUNCS: Mapping[type, str] = {
     Expm1: "np.expm1",
     Sigmoid: "_sigmoid",
     Softplus: "_softplus",
+    LogSoftplus: "_log_softplus",
+    LogOneMinusExp: "_log_one_minus_exp",
+    Exprel: "_exprel",
+    Erfc: "_erfc",
+    LogErfc: "_log_erfc",
+    Erfcx: "_erfcx",
     sp.erf: "_erf",
 }
 """What computes each function; a name with an underscore is a kernel that the module brings along."""
@@ -166,6 +185,19 @@ def _(array: Softmax, names: Names) -> Code:
 def softmax_kernel(array: Softmax) -> str:
     """The kernel that computes a softmax, or its logarithm."""
     return "_log_softmax" if array.log else "_softmax"
+
+
+@_array.register
+def _(array: LogComplement, names: Names) -> Code:
+    names.helpers.kernels.add("_log_complement")
+    return Code(f"_log_complement({_array(array.arg, names).text}, axis={array.axis})")
+
+
+@_array.register
+def _(array: Others, names: Names) -> Code:
+    names.helpers.kernels.add("_others")
+    operands = (_array(operand, names).text for operand in (array.arg, array.weight))
+    return Code(f"_others({', '.join(operands)}, axis={array.axis})")
 
 
 @_array.register

@@ -338,7 +338,7 @@ def derivative_in_terms_of_output(expr: sp.Expr, context: Context) -> sp.Expr:
         if not isinstance(node, ScalarFunction) or node.order != 1 or node.formula is None:
             return node
         form = derivative_from_output(node.formula)
-        output = _output_entry(node, context.definitions)
+        output = output_entry(node, context.definitions)
         if form is None or (output is None and form.has(OUTPUT)):
             return node
         return form.xreplace({OUTPUT: output, Z: node.args[0]})
@@ -346,7 +346,7 @@ def derivative_in_terms_of_output(expr: sp.Expr, context: Context) -> sp.Expr:
     return everywhere(rewrite, expr)
 
 
-def _output_entry(node: ScalarFunction, definitions: tuple[Equation, ...]) -> sp.Expr | None:
+def output_entry(node: ScalarFunction, definitions: tuple[Equation, ...]) -> sp.Expr | None:
     """The entry that is defined as the undifferentiated function at the same argument."""
     for equation in definitions:
         rhs = equation.rhs

@@ -7,49 +7,23 @@ a few of the forms are functions with a name, which the code printer knows how t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import sympy as sp
 
+from symbackprop.cancellation import cancelled, opened_complement
+from symbackprop.complements import cancelled_poles
 from symbackprop.equations import Equation
-from symbackprop.functions import ScalarFunction
-from symbackprop.indices import outermost
-from symbackprop.network import argument
+from symbackprop.forms import Erfc, Erfcx, Expm1, Exprel, Sigmoid, Softplus
+from symbackprop.logarithms import one_minus_erf, one_plus_exp, opened_logarithm, with_definitions
 from symbackprop.rules import everywhere, powers
-
-
-class Sigmoid(sp.Function):  # type: ignore[misc]
-    """1 / (1 + exp(-u))."""
-
-    is_real = True
-
-
-class Softplus(sp.Function):  # type: ignore[misc]
-    """log(1 + exp(u))."""
-
-    is_real = True
-
-
-class Expm1(sp.Function):  # type: ignore[misc]
-    """exp(u) - 1."""
-
-    is_real = True
-
-
-MEANING: Mapping[type, Callable[..., sp.Expr]] = {
-    Sigmoid: lambda u: 1 / (1 + sp.exp(-u)),
-    Softplus: lambda u: sp.log(1 + sp.exp(u)),
-    Expm1: lambda u: sp.exp(u) - 1,
-    sp.Max: lambda u, v: sp.Piecewise((u, u > v), (v, True)),
-    sp.Min: lambda u, v: sp.Piecewise((u, u < v), (v, True)),
-}
-"""What each named form stands for; a check puts these back."""
 
 
 def stable(expr: sp.Expr, definitions: Mapping[str, Equation] | None = None) -> sp.Expr:
     """An equal expression that can be evaluated in floating point.
 
-    ``definitions`` are the equations by name: logarithms of defined quantities are opened with them.
+    ``definitions`` are the equations by name: logarithms of defined quantities, and denominators that
+    may be 0 by rounding, are opened with them.
 
     >>> z = sp.Symbol("z", real=True)
     >>> stable(z / (1 + sp.exp(-z)))
@@ -59,18 +33,12 @@ def stable(expr: sp.Expr, definitions: Mapping[str, Equation] | None = None) -> 
     >>> stable((sp.exp(z) - sp.exp(-z)) / (sp.exp(z) + sp.exp(-z)))
     tanh(z)
     """
-    opened = everywhere(lambda node: _open_logarithm(node, definitions or {}), expr)
+    known = definitions or {}
+    opened = cancelled_poles(expr, known)
+    opened = everywhere(lambda node: opened_logarithm(node, known), opened)
+    opened = everywhere(_tanh_quotient, everywhere(lambda node: cancelled(node, known), opened))
+    opened = everywhere(lambda node: _opened_product(node, known), opened)
     return everywhere(_stable_node, opened)
-
-
-def meaning(expr: sp.Expr) -> sp.Expr:
-    """The expression with every named form written out again."""
-    return everywhere(_written_form, expr)
-
-
-def _written_form(node: sp.Expr) -> sp.Expr:
-    form = MEANING.get(node.func)
-    return node if form is None else form(*node.args)
 
 
 def _stable_node(node: sp.Expr) -> sp.Expr:
@@ -88,49 +56,105 @@ def _stable_node(node: sp.Expr) -> sp.Expr:
 # --- exponentials ------------------------------------------------------------------------------
 
 
-def _one_plus_exp(expr: sp.Expr) -> sp.Expr | None:
-    """u if the expression is 1 + exp(u)."""
-    if isinstance(expr, Expm1 | sp.Number) or not isinstance(expr, sp.Add) or len(expr.args) != 2:
-        return None
-    number, rest = expr.as_coeff_Add()
-    return rest.args[0] if number == 1 and isinstance(rest, sp.exp) else None
-
-
 def _sigmoid_power(node: sp.Pow) -> sp.Expr:
-    """(1 + exp(u))^-n = sigmoid(-u)^n."""
-    inner = _one_plus_exp(node.base)
-    if inner is None or not (node.exp.is_Integer and node.exp.is_negative):
+    """Inverses: (1 + exp(u))^-n = sigmoid(-u)^n, cosh(u)^-2 = 4 sigmoid(2u) sigmoid(-2u), erfc."""
+    if not (node.exp.is_Integer and node.exp.is_negative):
         return node
-    return Sigmoid(-inner) ** (-node.exp)
+    if isinstance(node.base, sp.cosh):
+        twice = 2 * node.base.args[0]
+        return (4 * Sigmoid(twice) * Sigmoid(-twice)) ** (-node.exp / 2)
+    tail = one_minus_erf(node.base)
+    if tail is not None:
+        return Erfc(tail) ** node.exp
+    inner = one_plus_exp(node.base)
+    return node if inner is None else Sigmoid(-inner) ** (-node.exp)
 
 
 def _softplus(node: sp.log) -> sp.Expr:
-    """log(1 + exp(u)) = softplus(u)."""
-    inner = _one_plus_exp(node.args[0])
+    """log(1 + exp(u)) = softplus(u), and log(cosh(u)) = softplus(2u) - u - log(2)."""
+    if isinstance(node.args[0], sp.cosh):
+        inner = node.args[0].args[0]
+        return Softplus(2 * inner) - inner - sp.log(2)
+    inner = one_plus_exp(node.args[0])
     return node if inner is None else Softplus(inner)
 
 
 def _product(node: sp.Mul) -> sp.Expr:
-    """exp(u) sigmoid(-u) = sigmoid(u), and the quotient of differences and sums that is tanh."""
+    """exp(u) sigmoid(-u) = sigmoid(u), and the quotients of differences and sums that are tanh."""
     factors = dict(powers(node))
     for base in [b for b in factors if isinstance(b, sp.exp)]:
         factors = _absorb(factors, base)
+    for base in [b for b in factors if isinstance(b, Erfc)]:
+        factors = _scaled_tail(factors, base)
+    for base in [b for b in factors if isinstance(b, Softplus)]:
+        factors = _slope_of_softplus(factors, base)
+    for base in [b for b in factors if isinstance(b, Expm1)]:
+        factors = _quotient(factors, base)
     tanh = _tanh(factors)
     return sp.Mul(*(base**exponent for base, exponent in (tanh or factors).items()))
 
 
 def _absorb(factors: dict[sp.Expr, sp.Expr], exponential: sp.exp) -> dict[sp.Expr, sp.Expr]:
-    for sign in (1, -1):
-        u, times = sign * exponential.args[0], sign * factors.get(exponential, sp.S.Zero)
-        here = Sigmoid(-u)
-        count = min(times, factors.get(here, sp.S.Zero)) if times.is_Integer else 0
+    u = exponential.args[0]
+    for here in [base for base in factors if isinstance(base, Sigmoid)]:
+        ratio = sp.cancel(-here.args[0] / u)
+        power = factors[exponential]
+        if not (ratio.is_Integer and power.is_Integer and ratio != 0 and power / ratio >= 1):
+            continue
+        count = min(sp.floor(power / ratio), factors[here])
         if count > 0:
-            changed = dict(factors)
-            changed[exponential] = sign * (times - count)
-            changed[here] = changed[here] - count
-            changed[Sigmoid(u)] = changed.get(Sigmoid(u), sp.S.Zero) + count
+            changed = {**factors, exponential: power - ratio * count, here: factors[here] - count}
+            there = Sigmoid(-here.args[0])
+            changed[there] = changed.get(there, sp.S.Zero) + count
             return changed
     return factors
+
+
+def _scaled_tail(factors: dict[sp.Expr, sp.Expr], tail: Erfc) -> dict[sp.Expr, sp.Expr]:
+    """exp(-u**2)/erfc(u) = 1/erfcx(u)."""
+    square = tail.args[0] ** 2
+    for bell, sign in ((sp.exp(-square), 1), (sp.exp(square), -1)):
+        count = sign * factors.get(bell, sp.S.Zero)
+        if count > 0 and factors[tail] == -count:
+            rest = {base: exponent for base, exponent in factors.items() if base not in (tail, bell)}
+            return {**rest, Erfcx(tail.args[0]): -count}
+    return factors
+
+
+def _slope_of_softplus(factors: dict[sp.Expr, sp.Expr], output: Softplus) -> dict[sp.Expr, sp.Expr]:
+    """sigmoid(u)/softplus(u) = exprel(-softplus(u)), since sigmoid(u) = 1 - exp(-softplus(u))."""
+    slope = Sigmoid(output.args[0])
+    if factors[output] != -1 or not factors.get(slope, sp.S.Zero).is_positive:
+        return factors
+    rest = {base: exponent for base, exponent in factors.items() if base != output}
+    return {**rest, slope: factors[slope] - 1, Exprel(-output): sp.S.One}
+
+
+def _quotient(factors: dict[sp.Expr, sp.Expr], difference: Expm1) -> dict[sp.Expr, sp.Expr]:
+    """(exp(c u) - 1)/u = c exprel(c u), which is no 0/0 where u is 0; and its inverse."""
+    number, inner = difference.args[0].as_coeff_Mul()
+    up, down = factors[difference], factors.get(inner, sp.S.Zero)
+    if not (up.is_Integer and down.is_Rational and up * down < 0):
+        return factors
+    count = min(abs(up), sp.ceiling(abs(down))) * sp.sign(up)
+    changed = {**factors, difference: up - count, inner: down + count}
+    changed[Exprel(difference.args[0])] = count
+    changed[number] = changed.get(number, sp.S.Zero) + count
+    return changed
+
+
+def _tanh_quotient(node: sp.Expr) -> sp.Expr:
+    """sinh(u)/cosh(u) = tanh(u)."""
+    if not isinstance(node, sp.Mul) or not node.has(sp.sinh):
+        return node
+    factors = dict(powers(node))
+    for base in [b for b in factors if isinstance(b, sp.sinh)]:
+        below = sp.cosh(base.args[0])
+        if 0 < factors[base] <= -factors.get(below, sp.S.Zero):
+            times = factors.pop(base)
+            factors[sp.tanh(base.args[0])] = times
+            factors[below] += times
+    return sp.Mul(*(base**exponent for base, exponent in factors.items()))
 
 
 def _tanh(factors: dict[sp.Expr, sp.Expr]) -> dict[sp.Expr, sp.Expr] | None:
@@ -148,13 +172,16 @@ def _tanh(factors: dict[sp.Expr, sp.Expr]) -> dict[sp.Expr, sp.Expr] | None:
 
 
 def _difference(node: sp.Add) -> sp.Expr:
-    """exp(u) - 1 = expm1(u), and softplus(-u) + u = softplus(u)."""
+    """exp(u) - 1 = expm1(u), 1 + tanh(u) = 2 sigmoid(2u), and softplus(-u) + u = softplus(u)."""
     number, rest = node.as_coeff_Add()
     terms = sp.Add.make_args(rest)
     for term in terms:
         coefficient, factor = term.as_coeff_Mul()
         if isinstance(factor, sp.exp) and number != 0 and coefficient == -number:
             return sp.Add(coefficient * Expm1(factor.args[0]), *(t for t in terms if t != term))
+        if isinstance(factor, sp.tanh) and number != 0 and abs(coefficient) == abs(number):
+            turned = 2 * number * Sigmoid(2 * coefficient / number * factor.args[0])
+            return sp.Add(turned, *(t for t in terms if t != term))
     return _flip_softplus(node)
 
 
@@ -177,55 +204,36 @@ def _flipped(term: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
     return sp.expand_mul(-coefficient * inner), coefficient * Softplus(-inner)
 
 
-# --- logarithms of what the program defines ----------------------------------------------------
+# --- what may be 0, or too large, by rounding ----------------------------------------------------
 
 
-def _open_logarithm(node: sp.Expr, definitions: Mapping[str, Equation]) -> sp.Expr:
-    """log(a_j) and log(1 - a_j), with a_j as it is defined, as sums of logarithms."""
-    if not isinstance(node, sp.log):
+def _opened_product(node: sp.Expr, definitions: Mapping[str, Equation]) -> sp.Expr:
+    """A product whose denominators and branches are safe to compute."""
+    if isinstance(node, sp.Pow):
+        return opened_complement(node, definitions)
+    return _into_branches(node, definitions) if isinstance(node, sp.Mul) else node
+
+
+def _into_branches(node: sp.Expr, definitions: Mapping[str, Equation]) -> sp.Expr:
+    """a {g if c, else 0} = {a g if c, else 0} for an a that can overflow: infinity times 0 is no number."""
+    factors = list(sp.Mul.make_args(node))
+    switches = [f for f in factors if isinstance(f, sp.Piecewise) and _switches_off(f)]
+    if len(switches) != 1 or not any(_can_overflow(factor, definitions) for factor in factors):
         return node
-    arg = node.args[0]
-    for entry in arg.atoms(sp.Indexed):
-        equation = definitions.get(str(entry.base))
-        if equation is None or arg not in (entry, 1 - entry):
-            continue
-        value = _written_out(equation.at(entry.indices))
-        if value.has(sp.exp) and not value.has(sp.Piecewise):
-            opened = _log_of(value if arg == entry else _one_minus(value))
-            return node if opened is None else opened
-    return node
+    inside = [f for f in factors if f != switches[0] and f.atoms(sp.Indexed) and not f.has(sp.Sum)]
+    outside = [f for f in factors if f != switches[0] and f not in inside]
+    pieces = [(sp.Mul(value, *inside), condition) for value, condition in switches[0].args]
+    return sp.Mul(*outside, sp.Piecewise(*pieces))
 
 
-def _written_out(expr: sp.Expr) -> sp.Expr:
-    """The forward formula of a scalar function at its argument."""
-    if isinstance(expr, ScalarFunction) and expr.formula is not None and expr.order == 0:
-        return expr.formula.xreplace({argument("z"): expr.args[0]})
-    return expr
+def _switches_off(node: sp.Piecewise) -> bool:
+    values = [value for value, _ in node.args]
+    return sp.S.Zero in values and not all(value.is_number for value in values)
 
 
-def _one_minus(value: sp.Expr) -> sp.Expr:
-    numerator, denominator = sp.fraction(sp.together(value))
-    return sp.expand(denominator - numerator) / denominator
-
-
-def _log_of(value: sp.Expr) -> sp.Expr | None:
-    """The logarithm of a product, if no factor but exponentials can come near 0."""
-    terms = []
-    for base, exponent in powers(value):
-        if isinstance(base, sp.exp):
-            terms.append(exponent * base.args[0])
-        elif base.is_positive or _sum_of_exponentials(base):
-            terms.append(exponent * sp.log(base))
-        else:
-            return None
-    return sp.Add(*terms)
-
-
-def _sum_of_exponentials(base: sp.Expr) -> bool:
-    if isinstance(base, sp.Sum):
-        return isinstance(outermost(base)[0], sp.exp)
-    terms = sp.Add.make_args(base)
-    return all(isinstance(term, sp.exp) or term.is_positive for term in terms)
+def _can_overflow(factor: sp.Expr, definitions: Mapping[str, Equation]) -> bool:
+    base = factor.as_base_exp()[0]
+    return isinstance(base, sp.Indexed) and with_definitions(base, definitions) != base
 
 
 # --- branches ----------------------------------------------------------------------------------

@@ -44,11 +44,15 @@ _SPACE, _NARROWEST = 4, 24
 
 @dataclass(frozen=True)
 class Claim:
-    """What the rows of one display are about: a label, the free indices, and the kind of program."""
+    """What the rows of one display are about: a label, the free indices, and the kind of program.
+
+    ``definition`` is set where a row says what a name stands for.
+    """
 
     label: str
     free: Free = ()
     kind: str = "example"
+    definition: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Writer:
     ) -> Row:
         """A row for the right side of an equality, which claims the equality."""
         before, after = equality
-        claimed = Equality(claim.label, before, after, claim.free, claim.kind, facts)
+        claimed = Equality(claim.label, before, after, claim.free, claim.kind, facts, claim.definition)
         shown = lettered(after, self.names, claim.free)
         return Row(self.lines(shown, left, reason), reason, claimed)
 
@@ -133,14 +137,17 @@ class Writer:
 
     def definition(self, equation: Equation, kind: str = "example") -> Chain:
         """An equation of the forward program."""
-        return self.chain(equation.lhs, equation.rhs, Claim(equation.label, free_of(equation), kind))
+        return self.chain(
+            equation.lhs, equation.rhs, Claim(equation.label, free_of(equation), kind, definition=True)
+        )
 
     def derived(self, entry: sp.Expr, derivation: Derivation, claim: Claim) -> Chain:
         """A derivation from its goal to its result, a row for every step that can be read."""
         left = self.tex(entry, claim.free)
         rows: list[Row] = []
         if entry != derivation.goal:
-            rows.append(self.row(left, (entry, derivation.goal), claim, self.words.reason("definition")))
+            named = replace(claim, definition=True)
+            rows.append(self.row(left, (entry, derivation.goal), named, self.words.reason("definition")))
         before: sp.Expr = derivation.goal
         used: Facts = ()
         for number, step in enumerate(derivation.steps, 1):

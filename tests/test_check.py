@@ -32,6 +32,7 @@ from symbackprop.evaluate import Instance, small_sizes
 from symbackprop.forward import Model, forward_model
 from symbackprop.functions import ScalarFunction, scalar_function
 from symbackprop.indices import index_symbol
+from symbackprop.network import argument
 from symbackprop.spec import from_mapping
 
 FACT = {"targets_sum_to_one": True}
@@ -39,13 +40,20 @@ FACT = {"targets_sum_to_one": True}
 
 @cache
 def model_of(activations: tuple[str, ...], cost: str, fact: bool = False, depth: str | None = None) -> Model:
-    layers = [{"size": 3, "activation": {"symbol": name} if name == "g" else name} for name in activations]
+    layers = [{"size": 3, "activation": _activation(name)} for name in activations]
     spec: dict[str, Any] = {"name": "t", "input": {"size": 2}, "layers": layers, "cost": {"kind": cost}}
     if fact:
         spec["facts"] = FACT
     if depth:
         spec["depth"] = depth
     return forward_model(from_mapping(spec, "t"))
+
+
+def _activation(name: str) -> Any:
+    """The activation of a spec: an open one, a formula, or a name."""
+    if name == "g":
+        return {"symbol": name}
+    return {"formula": name} if "z" in name else name
 
 
 @cache
@@ -295,6 +303,16 @@ NETS = (
 )
 
 
+GROWING = (
+    (("exp(2*z)", "exp(2*z)", "tanh"), "squared_error", False),
+    (("exp(2*z)", "exp(2*z)", "exp(2*z)"), "squared_error", False),
+    (("z**3", "z**3", "z**3"), "squared_error", False),
+    (("100*z**5", "100*z**5", "sigmoid"), "squared_error", False),
+    (("exp(2*z)", "z**3", "softmax"), "cross_entropy", False),
+)
+"""Networks whose values grow so fast that 120 digits drown in them."""
+
+
 def claims(net: tuple[tuple[str, ...], str, bool]) -> Iterator[Equality]:
     """Every equality that a derivation claims: its steps, and the equations that it ends in."""
     model = model_of(*net)
@@ -333,6 +351,32 @@ def test_every_corruption_is_caught(net: tuple[tuple[str, ...], str, bool]) -> N
     print(f"{net}: {sum(caught.values())} corruptions caught: {caught}")
     assert sum(number > 0 for number in caught.values()) >= 12
     assert sum(caught.values()) > 100
+
+
+@pytest.mark.parametrize("net", GROWING, ids=str)
+def test_values_that_grow_fast_are_no_failure_and_hide_none(net: tuple[tuple[str, ...], str, bool]) -> None:
+    laboratory_ = laboratory(net)
+    findings = [laboratory_.check(claim) for claim in claims(net)]
+    assert not failures(findings) and all(finding.telling for finding in findings)
+    caught = 0
+    for corrupt in CORRUPTIONS:
+        wrong = list(corrupted(net, corrupt))[::5]
+        assert not [str(equality) for equality in wrong if laboratory_.check(equality).holds], (
+            corrupt.__name__
+        )
+        caught += len(wrong)
+    assert caught > 30
+
+
+def test_digits_that_are_too_few_are_found_out() -> None:
+    """A difference by rounding is gone with more digits, and one by a mistake is not."""
+    program = model_of(("sigmoid",), "squared_error").program
+    c, huge = program.outputs[0].symbol, sp.Integer(10) ** 90
+    instance = Instance(program, small_sizes(program), Digits(), 0)
+    for off, holds in ((0, True), (10**52, False)):
+        equality = Equality("e", (c + huge) ** 2 - huge**2, c**2 + 2 * huge * c + off, ())
+        assert not check_equality(equality, instance).holds
+        assert Laboratory(program).check(equality).holds is holds
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -393,6 +437,48 @@ def test_a_corrupted_step_fails_alone() -> None:
     wrong = Derivation(derivation.goal, (*derivation.steps[:-1], Step(last.rule, last.before, -last.after)))
     findings = check_derivation(wrong, laboratory(net), "delta1")
     assert [finding.holds for finding in findings] == [True] * number + [False]
+
+
+# --- definitions -------------------------------------------------------------------------------
+
+
+def definitions() -> list[Equality]:
+    """An equation of the network, a delta by what it is named after, and an activation's formula."""
+    net = NETS[0]
+    program, adjoints = model_of(*net).program, derived(*net)
+    j, z1 = index_symbol("j"), program.quantities["z1"]
+    (delta,) = (a.named for a in adjoints if a.named is not None and a.named.name == "delta1")
+    found = [Equality("z-1", z1[j], program.definitions["z1"].at((j,)), ((j, z1.dims[0]),))]
+    found.append(Equality("delta-1", delta[j], Partial(program.outputs[0].symbol, z1[j]), ((j, z1.dims[0]),)))
+    sigma = program.definitions["a1"].at((j,))
+    found.append(Equality("f", sigma, sigma.formula.xreplace({argument("z"): z1[j]}), ((j, z1.dims[0]),)))
+    return [replace(equality, definition=True) for equality in found]
+
+
+@pytest.mark.parametrize("equality", definitions(), ids=lambda equality: equality.label)
+def test_a_definition_is_no_check_and_a_wrong_one_fails(equality: Equality) -> None:
+    lab = laboratory(NETS[0])
+    finding = lab.check(equality)
+    assert (finding.method, finding.holds, finding.residual, finding.checked) == (
+        "definition",
+        True,
+        None,
+        False,
+    )
+    wrong = lab.check(replace(equality, right=equality.right * 2))
+    assert wrong.checked and not wrong.holds
+    other = lab.check(replace(equality, definition=False))
+    assert other.checked and other.holds, "the same equality, where it is a step, is evaluated"
+
+
+def test_definitions_are_counted_apart_and_are_not_enough() -> None:
+    lab = laboratory(NETS[0])
+    named = [lab.check(equality) for equality in definitions()]
+    data = certificate(named)
+    assert (data["checked"], data["definitions"], data["failed"], data["holds"]) == (0, 3, 0, False)
+    data = certificate([*named, lab.check(next(claims(NETS[0])))])
+    assert (data["checked"], data["definitions"], data["holds"]) == (1, 3, True)
+    assert "definition" not in data["methods"]
 
 
 # --- what cannot be evaluated ------------------------------------------------------------------

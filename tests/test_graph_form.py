@@ -66,7 +66,7 @@ def test_every_equality_of_the_form_holds(name: str) -> None:
     assert certificate.holds and len(certificate.findings) > 60
     kinds = {finding.equality.kind for finding in certificate.findings}
     assert {"graph", "line", "components"} <= kinds
-    assert all(f.residual is not None for f in certificate.findings)
+    assert all(f.residual is not None for f in certificate.findings if f.checked)
 
 
 def test_labels_are_those_of_the_certificate_and_occur_once() -> None:
