@@ -6,6 +6,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
+EXTRAS ?= test
+CONSTRAINTS ?=
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -39,7 +41,7 @@ $(VENV)/installed: pyproject.toml $(VENV)/made
 	@touch $@
 
 $(VENV)/tested: pyproject.toml $(VENV)/made
-	$(PIP) -e ".[test]"
+	$(PIP) $(CONSTRAINTS) -e ".[$(EXTRAS)]"
 	@touch $@ $(VENV)/installed
 
 # The first Python of 3.11 or newer that there is; externally managed ones too, since this only makes

@@ -84,7 +84,12 @@ DIGITS = 9
 LAYERS: dict[str, str] = {"dense": "every unit is connected to every unit of the layer before"}
 """The kinds of layers that a spec can name."""
 
-TARGETS: dict[str, str] = {"numpy": "a module that imports NumPy and nothing else"}
+TARGETS: dict[str, str] = {
+    "numpy": "a module that imports NumPy and nothing else",
+    "array-api": "arrays of any library with the array API standard: NumPy, PyTorch, JAX, Dask in chunks",
+    "torch": "PyTorch: the cost as an autograd.Function with the derived backward pass",
+    "jax": "JAX: the cost with the derived backward pass as its custom_vjp, compiled",
+}
 """What gradient code can be generated for."""
 
 FORMATS: dict[str, str] = {

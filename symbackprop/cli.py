@@ -230,7 +230,7 @@ def export(
 
         _known("--target", (target,), TARGETS)
         network = _load(spec, hidden, output_activation, cost)
-        text = derive_network(network, wrt=wrt).module_source(code)
+        text = derive_network(network, wrt=wrt).module_source(target, code)
         if file is None:
             click.echo(text, nl=False)
         else:

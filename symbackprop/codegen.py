@@ -265,14 +265,21 @@ def module_keys(model: Model, batch: Batch, about: Sequence[str], code: str = "a
     generator = Generator(model, batch, code=code)
     fast = generator.fast()
     keys: dict[str, object] = {
-        "docstring": f"Cost and gradients of the network {model.network.name}.",
-        "about": list(about),
-        "relies_on": relies_on(model),
         "buffer_lines": fast.allocations,
         "fast_sections": fast.sections,
         "ignores_overflow": fast.ignores_overflow,
         "scalars": None if fast.scalars is None else _scalar_keys(generator, fast.scalars),
         "rooms": any("_room(" in line for line in fast.allocations),
+    }
+    return plain_keys(generator, about) | keys | helper_keys(generator) | _sample(generator)
+
+
+def plain_keys(generator: Generator, about: Sequence[str]) -> dict[str, object]:
+    """The lines of the plain code, and the interface."""
+    return {
+        "docstring": f"Cost and gradients of the network {generator.model.network.name}.",
+        "about": list(about),
+        "relies_on": relies_on(generator.model),
         "forward_lines": generator.lines(generator.forward),
         "cost_forward_lines": generator.lines(generator.needed_for_cost),
         "gradient_forward_lines": generator.lines(generator.needed_for_gradients),
@@ -280,8 +287,8 @@ def module_keys(model: Model, batch: Batch, about: Sequence[str], code: str = "a
         "backward_lines": generator.lines(generator.backward),
         "gradient_lines": generator.gradient_lines(),
         "total": generator.names.quantity("C"),
+        **_interface(generator),
     }
-    return keys | _interface(generator) | helper_keys(generator) | _sample(generator)
 
 
 def _scalar_keys(generator: Generator, program: ScalarProgram) -> dict[str, object]:
@@ -326,7 +333,7 @@ def _interface(generator: Generator) -> dict[str, object]:
         "output_key": _key(outputs, model),
         "output": last,
         "options": options(generator),
-        "passed_options": "".join(f", {n}={n}" for n in _option_names(generator)),
+        "passed_options": "".join(f", {n}={n}" for n in option_names(generator)),
         "cost_options": cost_options(generator),
         "forward_options": forward_options(generator),
         "size_options": _keywords(dict.fromkeys(names.symbol(symbol) for symbol in open_sizes)),
@@ -359,9 +366,14 @@ def options(generator: Generator) -> str:
     return _keywords([*_symbol_options(generator), *_function_options(generator)])
 
 
-def _option_names(generator: Generator) -> list[str]:
-    named = [*_symbol_options(generator), *_function_options(generator)]
-    return [option.partition("=")[0] for option in named]
+def option_names(generator: Generator) -> list[str]:
+    """The names of the keyword arguments: open symbols first, then open functions and their derivatives."""
+    return [*(python_name(s.name) for s in generator.open_symbols), *function_names(generator)]
+
+
+def function_names(generator: Generator) -> list[str]:
+    """The names of the open functions and of their derivatives."""
+    return _function_options(generator)
 
 
 def cost_options(generator: Generator) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -68,6 +69,8 @@ class FastCode:
     def line(self, node: Node, target: str) -> str:
         """One operation, written into ``target``."""
         args = [self.text(arg) for arg in node.args]
+        if node.operation == "spread":
+            return f"{target}[...] = {self.spread(node)}"
         if node.operation == "product":
             return f"{args[0]}.dot({args[1]}, out={target})"
         if node.operation == "apply":
@@ -90,6 +93,8 @@ class FastCode:
     def call(self, node: Node, args: Sequence[str], target: str) -> str:
         call = node.detail
         assert isinstance(call, Call), node.operation
+        if node.operation == "pattern":
+            return f"{target}[...] = {_filled(call, args)}"
         given = ", ".join((*call.before, *args, *call.after))
         if call.takes_out:
             return f"{call.function}({given}, out={target})"
@@ -130,15 +135,17 @@ class FastCode:
         if node.operation == "dot":
             left, right = node.args
             if all(arg in self.plan.names and self.graph.dims(arg) for arg in node.args):
-                return Code(f"{self.entries(left)}.dot({self.entries(right)})")
-            return Code(f"np.vdot({self.text(left)}, {self.text(right)})")
+                return Code(f"float({self.entries(left)}.dot({self.entries(right)}))")
+            return Code(f"float(np.vdot({self.text(left)}, {self.text(right)}))")
         if node.operation == "full":
-            return Code(f"np.sum({self.text(node.args[0])})")
+            return Code(f"float(np.sum({self.text(node.args[0])}))")
         if node.operation == "apply":
             return self._applied(node)
         call = node.detail
         assert isinstance(call, Call), node.operation
         args = [self._inner(arg)[0] for arg in node.args]
+        if node.operation == "pattern":
+            return Code(f"({_filled(call, args)})")
         return Code(f"{call.function}({', '.join((*call.before, *args, *call.after))})")
 
     def _applied(self, node: Node) -> Code:
@@ -212,6 +219,14 @@ class FastCode:
             part = f"flat[{start}:{start + len(entries)}]"
             yield f"{name} = {part}.reshape({shape_code(shapes[name], self.names)})"
             start += len(entries)
+
+
+def _filled(pattern: Call, args: Sequence[str]) -> str:
+    """A piece of code with its operands put in."""
+    text = pattern.function
+    for name, arg in zip(pattern.before, args, strict=True):
+        text = re.sub(rf"\b{name}\b", arg, text)
+    return text
 
 
 def shape_code(dims: Dims, names: Names) -> str:

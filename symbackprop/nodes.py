@@ -43,6 +43,7 @@ class Node:
     apply        a function of NumPy, entry by entry          its name
     where        the second where the first holds, the third elsewhere
     call         any other function of NumPy or the module    :class:`Call`
+    pattern      a piece of code with names for its operands  :class:`Call`
     ============ ============================================ =============================
     """
 

@@ -1,0 +1,89 @@
+"""The same lines for other libraries: what NumPy's functions are called there, and which template is used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from symbackprop.errors import NoRule
+
+Keys = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A library: its template, what stands for ``np``, and the functions that have another name there."""
+
+    template: str
+    prefix: str
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
+    wants_input: bool = False
+    """Whether the derivative with respect to the input is needed, since somebody may ask for it."""
+
+    def line(self, text: str) -> str:
+        """A line of NumPy as one of this library.
+
+        Raises:
+            NoRule: for a function that the library doesn't have, by its name.
+
+        >>> TARGETS["torch"].line("m = np.max(z, axis=1)")
+        'm = torch.amax(z, axis=1)'
+        """
+
+        def named(match: re.Match[str]) -> str:
+            name = match[1]
+            if name in self.missing:
+                raise NoRule(f"target: {self.template.removesuffix('.py.jinja')} has no form of np.{name}")
+            return self.renamed.get(name, f"{self.prefix}.{name}")
+
+        without_out = text.replace(", out=out)", ")").replace(", out=None", "")
+        return re.sub(r"\bnp\.(\w+)", named, without_out)
+
+    def lines(self, lines: Sequence[str]) -> list[str]:
+        """Several lines."""
+        return [self.line(line) for line in lines]
+
+
+TARGETS: Mapping[str, Target] = {
+    "array-api": Target(
+        "array_api.py.jinja",
+        "xp",
+        {"arctan": "xp.atan"},
+        frozenset({"einsum", "outer"}),
+    ),
+    "torch": Target(
+        "torch.py.jinja",
+        "torch",
+        {
+            "max": "torch.amax",
+            "maximum": "_maximum",
+            "minimum": "_minimum",
+            "logaddexp": "_logaddexp",
+        },
+        wants_input=True,
+    ),
+    "jax": Target("jax.py.jinja", "jnp", wants_input=True),
+}
+"""Libraries by name, besides NumPy, which the lines are printed for, and Numba, which has loops."""
+
+
+def in_every_function(text: str, line: str, used: str) -> str:
+    """Put a line at the start of every function of a text that uses something.
+
+    >>> print(in_every_function('def f(z):\\n    \"\"\"f.\"\"\"\\n    return xp.exp(z)\\n', "xp = 1", "xp."))
+    def f(z):
+        \"\"\"f.\"\"\"
+        xp = 1
+        return xp.exp(z)
+    <BLANKLINE>
+    """
+    parts = re.split(r"(?m)^(?=def )", text)
+    return "".join(
+        _with_line(part, line) if used in part and part.startswith("def ") else part for part in parts
+    )
+
+
+def _with_line(function: str, line: str) -> str:
+    return re.sub(r'(?s)\A(def .*?:\n    """.*?"""\n)', lambda match: f"{match[1]}    {line}\n", function)

@@ -1,0 +1,318 @@
+"""Every target computes what the NumPy module computes, and its library's own tools agree with it."""
+
+import importlib.util
+import os
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import symbackprop as sb
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def library(name):
+    """A library, or the reason why its tests are passed over; in CI it must be there."""
+    if importlib.util.find_spec(name) is None and not os.environ.get("CI"):
+        pytest.skip(f"{name} is not installed: pip install 'symbackprop[targets]'")
+    return importlib.import_module(name)
+
+
+def network(*layers, cost="squared_error", **more):
+    spec = {
+        "name": "net",
+        "input": {"size": 3},
+        "layers": [{"size": size, "activation": activation} for size, activation in layers],
+        "cost": {"kind": cost, "scale": "1/2"},
+    }
+    return {**spec, **more}
+
+
+SPECS = {
+    "sigmoid": network((4, "sigmoid"), (2, "sigmoid")),
+    "rectifiers": network((4, "relu"), (4, "leaky_relu"), (2, "elu")),
+    "classifier": network(
+        (4, "tanh"), (3, "softmax"), cost="cross_entropy", facts={"targets_sum_to_one": True}
+    ),
+    "probabilities": network((4, "silu"), (2, "sigmoid"), cost="binary_cross_entropy"),
+    "error functions": network((4, "gelu"), (4, "mish"), (2, "softplus"), cost="huber"),
+    "a penalty": network((4, "gelu_tanh"), (2, "linear"), penalty={"l2": "lambda/(2*N)"}),
+    "left open": network((4, {"symbol": "g"}), (2, "arctan"), cost="absolute_error"),
+    "coupled": network((4, "softmax"), (3, "log_softmax")),
+    "pieces": network((4, "hard_sigmoid"), (2, "selu")),
+}
+
+
+QUICK = ("classifier", "rectifiers", "a penalty")
+NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SPECS]
+
+
+@cache
+def derived(name):
+    return sb.derive(sb.from_mapping(SPECS[name]))
+
+
+@cache
+def module(name, target):
+    return compiled(derived(name).module_source(target))
+
+
+def compiled(source):
+    namespace = {"__name__": "generated"}
+    exec(compile(source, "<generated>", "exec"), namespace)
+    return type("Module", (), {key: staticmethod(v) if callable(v) else v for key, v in namespace.items()})
+
+
+def numbers(name, batch=5, seed=0):
+    rng = np.random.default_rng(seed)
+    shapes = derived(name).compile().PARAMETERS
+    parameters = {key: rng.standard_normal(shape) / np.sqrt(shape[-1]) for key, shape in shapes.items()}
+    outputs = shapes["b" + str(len(shapes) // 2)][0]
+    return parameters, rng.standard_normal((batch, 3)), rng.dirichlet(np.ones(outputs), batch)
+
+
+def options(name, sine=np.sin, cosine=np.cos):
+    given = {"a penalty": {"lambda_": 0.3}, "left open": {"g": sine, "g_prime": cosine}}
+    return given.get(name, {})
+
+
+def reference(name, batch=5):
+    return derived(name).compile().cost_and_gradients(*numbers(name, batch), **options(name))
+
+
+def agrees(found, wanted, limit=1e-12):
+    cost, gradients = found
+    assert float(cost) == pytest.approx(wanted[0], rel=limit)
+    assert list(gradients) == list(wanted[1])
+    for name, value in wanted[1].items():
+        np.testing.assert_allclose(np.asarray(gradients[name]), value, rtol=limit, atol=limit)
+
+
+# --- the array API ---------------------------------------------------------------------------------
+
+
+def with_numpy(arrays):
+    return arrays
+
+
+def with_torch(arrays):
+    torch = library("torch")
+    parameters, x, y = arrays
+    return {k: torch.from_numpy(v) for k, v in parameters.items()}, torch.from_numpy(x), torch.from_numpy(y)
+
+
+def with_jax(arrays):
+    jax = library("jax")
+    jax.config.update("jax_enable_x64", True)
+    return jax.tree_util.tree_map(jax.numpy.asarray, arrays)
+
+
+def with_dask(arrays):
+    da = library("dask.array")
+    parameters, x, y = arrays
+    return parameters, da.from_array(x, chunks=(2, -1)), da.from_array(y, chunks=(2, -1))
+
+
+LIBRARIES = {"numpy": with_numpy, "torch": with_torch, "jax": with_jax, "dask": with_dask}
+
+
+def functions_of(kind):
+    if kind == "numpy":
+        return {}
+    found = library("jax.numpy" if kind == "jax" else "dask.array" if kind == "dask" else kind)
+    return {"sine": found.sin, "cosine": found.cos}
+
+
+@pytest.mark.parametrize("kind", LIBRARIES)
+@pytest.mark.parametrize("name", NAMES)
+def test_array_api_on_every_library(name, kind):
+    library("array_api_compat")
+    arrays = LIBRARIES[kind](numbers(name))
+    given = options(name, **functions_of(kind)) if name == "left open" else options(name)
+    both = module(name, "array-api").cost_and_gradients(*arrays, **given)
+    assert type(both[1]["W1"]).__module__.split(".")[0] == type(arrays[1]).__module__.split(".")[0]
+    agrees(both, reference(name))
+    plain = derived(name).compile()
+    cost = module(name, "array-api").cost(*arrays, **given)
+    assert float(cost) == pytest.approx(plain.cost(*numbers(name), **options(name)), rel=1e-12)
+    outputs = module(name, "array-api").forward(*arrays[:2], **given)
+    np.testing.assert_allclose(
+        np.asarray(outputs), plain.forward(*numbers(name)[:2], **options(name)), rtol=1e-12
+    )
+
+
+def test_array_api_keeps_float32():
+    library("array_api_compat")
+    for kind, convert in LIBRARIES.items():
+        parameters, x, y = numbers("rectifiers")
+        small = (
+            {k: v.astype(np.float32) for k, v in parameters.items()},
+            x.astype(np.float32),
+            y.astype(np.float32),
+        )
+        _, gradients = module("rectifiers", "array-api").cost_and_gradients(*convert(small))
+        assert {str(v.dtype).removeprefix("torch.") for v in gradients.values()} == {"float32"}, kind
+
+
+def test_array_api_says_what_does_not_fit():
+    library("array_api_compat")
+    parameters, x, y = numbers("sigmoid")
+    with pytest.raises(ValueError, match=r"x must have shape \(5, 3\), not \(5, 2\)"):
+        module("sigmoid", "array-api").cost(parameters, x[:, :2], y)
+    with pytest.raises(ValueError, match="missing parameters: b2"):
+        module("sigmoid", "array-api").cost({k: v for k, v in parameters.items() if k != "b2"}, x, y)
+
+
+def test_dask_is_lazy_and_works_chunk_by_chunk():
+    library("array_api_compat")
+    da = library("dask.array")
+    seen = []
+
+    def chunk(block, block_info=None):
+        seen.append(block.shape)
+        return block
+
+    parameters, x, y = numbers("classifier", 64)
+    lazy = da.from_array(x, chunks=(8, -1)).map_blocks(chunk, dtype=float, meta=np.empty((0, 0)))
+    both = module("classifier", "array-api").cost_and_gradients(
+        parameters, lazy, da.from_array(y, chunks=(8, -1))
+    )
+    assert seen == []
+    dask = library("dask")
+    agrees(dask.compute(*both), reference("classifier", 64))
+    assert seen == [(8, 3)] * 8
+
+
+WIDTH, CHUNK, CHUNKS, LIMIT = 250, 8_000, 80, 500_000_000
+
+
+def block_of_data(number, columns):
+    """One chunk of a data set that nobody ever holds whole."""
+    rng = np.random.default_rng(number)
+    return (
+        rng.standard_normal((CHUNK, WIDTH)) if columns == WIDTH else rng.uniform(0.1, 0.9, (CHUNK, columns))
+    )
+
+
+@pytest.mark.slow
+def test_data_larger_than_memory_on_a_cluster_of_two_workers():
+    """1.28 GB of inputs for two workers that have 0.5 GB each, their own code included."""
+    library("array_api_compat")
+    dask, da, distributed = (library(name) for name in ("dask", "dask.array", "distributed"))
+    spec = network((16, "tanh"), (2, "sigmoid"), input={"size": WIDTH})
+    derivation = sb.derive(sb.from_mapping(spec))
+    plain, target = derivation.compile(), compiled(derivation.module_source("array-api"))
+    rng = np.random.default_rng(0)
+    parameters = {k: rng.standard_normal(s) / np.sqrt(s[-1]) for k, s in plain.PARAMETERS.items()}
+
+    def data(columns):
+        chunks = ((CHUNK,) * CHUNKS, (columns,))
+        empty = np.empty((0, 0))
+        return da.map_blocks(
+            lambda block_id=None: block_of_data(block_id[0], columns), chunks=chunks, dtype=float, meta=empty
+        )
+
+    x, y = data(WIDTH), data(2)
+    assert x.nbytes > 2 * LIMIT
+    quiet = {"distributed.worker.memory.terminate": 0.99, "logging.distributed": "error"}
+    with (
+        dask.config.set(quiet),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, memory_limit=LIMIT, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        cost, gradients = dask.compute(*target.cost_and_gradients(parameters, x, y))
+        assert len(client.scheduler_info()["workers"]) == 2
+    wanted_cost, wanted = 0.0, dict.fromkeys(plain.PARAMETERS, 0.0)
+    for number in range(CHUNKS):
+        part = plain.cost_and_gradients(parameters, block_of_data(number, WIDTH), block_of_data(number, 2))
+        wanted_cost += part[0] / CHUNKS
+        wanted = {name: wanted[name] + part[1][name] / CHUNKS for name in wanted}
+    agrees((cost, gradients), (wanted_cost, wanted), 1e-11)
+
+
+# --- PyTorch ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_torch_agrees_and_passes_its_own_gradient_check(name):
+    torch = library("torch")
+    target = module(name, "torch")
+    given = options(name, torch.sin, torch.cos)
+    parameters, x, y = with_torch(numbers(name, 3))
+    agrees(target.cost_and_gradients(parameters, x, y, **given), reference(name, 3))
+    names = list(parameters)
+
+    def cost(x, *values):
+        return target.cost(dict(zip(names, values, strict=True)), x, y, **given)
+
+    inputs = [value.clone().requires_grad_() for value in (x, *parameters.values())]
+    assert torch.autograd.gradcheck(cost, inputs)
+
+
+def test_torch_is_a_part_of_whatever_it_stands_in():
+    torch = library("torch")
+    target = module("sigmoid", "torch")
+    parameters, x, y = with_torch(numbers("sigmoid", 3))
+    scale = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    weight = parameters["W1"].requires_grad_()
+    (target.cost({**parameters, "W1": weight * scale}, x, y) ** 2).backward()
+    plain = derived("sigmoid").compile()
+    before, x, y = numbers("sigmoid", 3)
+    cost, gradients = plain.cost_and_gradients({**before, "W1": 3.0 * before["W1"]}, x, y)
+    np.testing.assert_allclose(weight.grad, 2 * cost * 3.0 * gradients["W1"], rtol=1e-12)
+
+
+def test_torch_refuses_the_derivative_that_it_does_not_have():
+    library("torch")
+    parameters, x, y = with_torch(numbers("sigmoid", 3))
+    cost = module("sigmoid", "torch").cost(
+        {k: v.requires_grad_() for k, v in parameters.items()}, x, y.requires_grad_()
+    )
+    with pytest.raises(NotImplementedError, match="no derivative with respect to the targets y"):
+        cost.backward()
+
+
+# --- JAX -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_jax_agrees_and_is_differentiated_by_the_derived_pass(name):
+    jax = library("jax")
+    target, arrays = module(name, "jax"), with_jax(numbers(name, 3))
+    given = options(name, jax.numpy.sin, jax.numpy.cos)
+    agrees(target.cost_and_gradients(*arrays, **given), reference(name, 3))
+    slopes = jax.grad(lambda p, x, y: 3.0 * target.cost(p, x, y, **given), argnums=(0, 1))(*arrays)
+    plain = sb.derive(sb.from_mapping(SPECS[name]), wrt=("x",)).compile()
+    _, wanted = plain.cost_and_gradients(*numbers(name, 3), **options(name))
+    for key, value in {**slopes[0], "x": slopes[1]}.items():
+        np.testing.assert_allclose(value, 3.0 * wanted[key], rtol=1e-12, atol=1e-12)
+
+
+def test_jax_gives_no_zero_for_the_derivative_that_it_does_not_have():
+    jax = library("jax")
+    arrays = with_jax(numbers("sigmoid", 3))
+    assert bool(jax.numpy.all(jax.numpy.isnan(jax.grad(module("sigmoid", "jax").cost, argnums=2)(*arrays))))
+
+
+# --- which there are -------------------------------------------------------------------------------
+
+
+def test_targets_are_refused_by_name():
+    with pytest.raises(sb.SymbackpropError, match="target: 'cuda': there are numpy, array-api"):
+        derived("sigmoid").module_source("cuda")
+    general = sb.derive(sb.load(EXAMPLES / "any-depth.toml"))
+    with pytest.raises(sb.SymbackpropError, match="'torch' needs a number of layers"):
+        general.module_source("torch")
+
+
+def test_the_gradient_by_the_input_is_there_when_asked_for():
+    derivation = sb.derive(sb.from_mapping(SPECS["sigmoid"]), wrt=("x",))
+    arrays = numbers("sigmoid", 3)
+    wanted = derivation.compile().cost_and_gradients(*arrays)
+    assert "x" in wanted[1]
+    for target, convert in (("torch", with_torch), ("jax", with_jax)):
+        agrees(compiled(derivation.module_source(target)).cost_and_gradients(*convert(arrays)), wanted)
