@@ -35,6 +35,7 @@ from symbackprop.composite import composite_route
 from symbackprop.equations import Equation, Quantity, Step
 from symbackprop.errors import SymbackpropError
 from symbackprop.forward import Model, forward_model
+from symbackprop.linebreak import ARTICLE
 from symbackprop.network import Network
 from symbackprop.render import fill
 from symbackprop.rounding import DIGITS
@@ -195,15 +196,25 @@ class NetworkDerivation:
         return module
 
     def document(
-        self, notation: str = "nielsen", forms: Sequence[str] = (), digits: int = DIGITS
+        self,
+        notation: str = "nielsen",
+        forms: Sequence[str] = (),
+        digits: int = DIGITS,
+        detail: str = "full",
+        budget: float = ARTICLE,
     ) -> Document:
         """The derivation laid out for reading, with every equality that is printed.
 
-        ``digits`` is how many decimals the numbers of a worked example have.
+        Args:
+            notation: the name of a notation, or the path of a file that holds one.
+            forms: the forms it is told in, one after the other.
+            digits: how many decimals the numbers of a worked example have.
+            detail: ``full``, every step with its reason, or ``brief``, the results alone.
+            budget: how many characters a line holds.
         """
         from symbackprop.exposition import lay_out
 
-        return lay_out(self, notation, tuple(forms), digits)
+        return lay_out(self, notation, tuple(forms), digits, detail, budget)
 
     def to_latex(self, notation: str = "nielsen", form: str | Sequence[str] = ()) -> str:
         """The LaTeX fragment in a notation and one or more forms.
