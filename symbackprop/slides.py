@@ -27,8 +27,8 @@ HIGH, WIDE = 18.0, 64.0
 SIZES = {"normalsize": 1.0, "small": 0.913, "footnotesize": 0.822, "scriptsize": 0.731, "tiny": 0.548}
 """Sizes of type, and how large each is beside the first."""
 
-_TEXT, _LINE, _FRACTION, _SUM, _CASE = 1.25, 1.25, 2.3, 2.95, 1.5
-_GAP, _SKIP, _ROW = 0.5, 1.5, 1.35
+_LINE, _FRACTION, _CASE, _BOX, _GAP, _SKIP, _ROW = 1.25, 2.3, 1.5, 0.6, 0.5, 1.5, 1.35
+_HEIGHTS = {r"\frac": _FRACTION, r"\sum": 2.95, r"\bigg": 2.2, r"\Bigg": 2.6}
 _WORDS, _REASON, _NUMBER = 0.88, 0.8, 6.0
 _STARTS_AGAIN = 0.5
 """What is repeated on the next frame may take this share of it."""
@@ -110,7 +110,7 @@ class _Slides:
 
     def _paragraph(self, paragraph: Paragraph) -> Part:
         lines = -(-self._width(paragraph.text) // WIDE)
-        return Part({"kind": "text", "text": tex(paragraph.text)}, _TEXT * lines + _GAP)
+        return Part({"kind": "text", "text": tex(paragraph.text)}, _LINE * lines + _GAP)
 
     def _width(self, prose: str) -> float:
         """The width of words and formulas on one line."""
@@ -161,12 +161,10 @@ class _Slides:
     def _high(self, formula: str) -> float:
         """The height of a formula with the space after it."""
         full = expanded(formula, self.notation)
-        cases = [_CASE * (inside.count(r"\\") + 1) for inside in re.findall(r"\\begin\{cases\}(.*?)\\end", full)]
-        found = [_LINE, *cases]
-        found += [_SUM] if r"\sum" in full else []
-        found += [_FRACTION] if r"\frac" in full else []
-        found += [2.2] if re.search(r"\\[bB]igg[lr]", full) else []
-        return max(found) + _GAP + (0.6 if r"\boxed" in full else 0.0)
+        parts_of_it = (height for part, height in _HEIGHTS.items() if part in full)
+        cases = (_CASE * (each.count(r"\\") + 1) for each in re.findall(r"\\begin\{cases\}.*?\\end", full))
+        highest: float = max((_LINE, *parts_of_it, *cases))
+        return highest + _GAP + (_BOX if r"\boxed" in full else 0.0)
 
     def _across(self, lines: Lines) -> float:
         """The width of a display: its columns side by side, and the number of its equation."""
@@ -281,4 +279,10 @@ def _display_keys(lines: Lines, size: str) -> Keys:
 def _table_keys(table: Table, rows: Sequence[Sequence[str]], size: str) -> Keys:
     columns = "l" + "r" * (len(table.header) - 1)
     cells = [[*map(tex, row)] for row in rows]
-    return {"kind": "table", "size": size, "columns": columns, "header": [*map(tex, table.header)], "rows": cells}
+    return {
+        "kind": "table",
+        "size": size,
+        "columns": columns,
+        "header": [*map(tex, table.header)],
+        "rows": cells,
+    }
