@@ -78,6 +78,12 @@ FORMS: dict[str, str] = {
 }
 """The forms that a derivation can be printed in."""
 
+DETAILS: dict[str, str] = {
+    "brief": "the definitions and the results in boxes, without the steps between",
+    "full": "every step with its reason",
+}
+"""How much of a derivation is told."""
+
 DIGITS = 9
 """How many decimals the numbers of a worked example have where nobody asks for another number of them."""
 
@@ -96,5 +102,6 @@ FORMATS: dict[str, str] = {
     "tex": "a fragment for LaTeX's input command, with the package of its macros",
     "pdf": "an article around the fragment, made by pdflatex",
     "html": "a web page, one file that needs no network",
+    "slides": "slides made by beamer, a step of a derivation after the other",
 }
 """The formats that a derivation can be written in."""

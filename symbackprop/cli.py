@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from symbackprop.catalogue import ACTIVATIONS, COSTS, DIGITS, FORMATS, FORMS, LAYERS, TARGETS
+from symbackprop.catalogue import ACTIVATIONS, COSTS, DETAILS, DIGITS, FORMATS, FORMS, LAYERS, TARGETS
 from symbackprop.errors import MissingProgram, SpecError, SymbackpropError
+from symbackprop.progress import progress
 from symbackprop.version import __version__
 
 if TYPE_CHECKING:
+    from symbackprop.files import Order
     from symbackprop.network import Network
 
 CHECK_FAILED, WRONG_INPUT, MISSING_PROGRAM, OWN_MISTAKE = 1, 2, 3, 70
@@ -125,7 +127,7 @@ def cli() -> None:
     metavar="DIR",
     help="Where to write; output by default.",
 )
-@click.option("--notation", default="nielsen", metavar="NAME", help="Notation of the text.")
+@click.option("--notation", default="nielsen", metavar="NAME", help="Notation of the text, or a TOML file.")
 @click.option(
     "--form", "forms", multiple=True, metavar="FORM", help=f"{', '.join(FORMS)}; several may be given."
 )
@@ -136,6 +138,7 @@ def cli() -> None:
 @click.option(
     "--digits", default=DIGITS, metavar="N", help=f"Decimals in a worked example; {DIGITS} by default."
 )
+@click.option("--detail", default="full", metavar="DETAIL", help=f"{' or '.join(DETAILS)}; full by default.")
 @click.option(
     "--katex",
     default=None,
@@ -155,34 +158,47 @@ def derive(
     formats: tuple[str, ...],
     route: str,
     digits: int,
+    detail: str,
     katex: Path | None,
     wrt: tuple[str, ...],
 ) -> None:
     """Write the derivation, the gradient code and the certificate of SPEC into DIR/NAME/."""
     with _mistakes_as_lines():
-        from symbackprop.files import derivation_files, page_files, pdf_file
+        from symbackprop.files import Order
         from symbackprop.pipeline import derive as derive_network
-        from symbackprop.render import write
 
         _known("--to", formats, FORMATS)
-        derivation = derive_network(_load(spec, hidden, output_activation, cost), route, wrt)
-        document = derivation.document(notation, forms, digits)
-        target = folder / derivation.network.name
-        forms = derivation.page_forms(forms) if "html" in formats else document.forms
-        shown = document if forms == document.forms else derivation.document(notation, forms, digits)
-        files = derivation_files(derivation, document)
-        if "html" in formats:
-            files |= page_files(derivation, shown, os.path.relpath(katex, target) if katex else "")
-            _says_if_a_script_is_needed()
-        for name, text in files.items():
-            write(target / name, text)
+        network = _load(spec, hidden, output_activation, cost)
+        with progress(f"deriving {network.name}"):
+            derivation = derive_network(network, route, wrt)
+        target = folder / network.name
+        shared = os.path.relpath(katex, target) if katex else ""
+        order = Order(derivation, notation, forms, digits, detail, shared)
+        _write_all(order, formats, target)
+
+
+def _write_all(order: Order, formats: tuple[str, ...], target: Path) -> None:
+    """Write every file and print its path; then say which checks failed, and what is missing."""
+    from symbackprop.files import sheets, texts
+    from symbackprop.render import write
+
+    missing: list[str] = []
+    for makes in (texts, sheets):
+        made = makes(order, formats)
+        for name, content in made.files.items():
+            write(target / name, content)
             click.echo(target / name)
-        if "pdf" in formats:
-            click.echo(pdf_file(document, target))
-        failed = [finding.label for finding in shown.certificate.findings if not finding.holds]
-        if failed:
-            _says(f"symbackprop: {len(failed)} equalities did not pass their check: {', '.join(failed[:5])}")
-            sys.exit(CHECK_FAILED)
+        missing += made.missing
+    if "html" in formats:
+        _says_if_a_script_is_needed()
+    for sentence in missing:
+        _says(f"symbackprop: {sentence}")
+    failed = order.failed()
+    if failed:
+        _says(f"symbackprop: {len(failed)} equalities did not pass their check: {', '.join(failed[:5])}")
+        sys.exit(CHECK_FAILED)
+    if missing:
+        sys.exit(MISSING_PROGRAM)
 
 
 def _says_if_a_script_is_needed() -> None:
@@ -267,7 +283,7 @@ def compare(
             sys.exit(CHECK_FAILED)
 
 
-LISTS = ("activations", "costs", "layers", "notations", "forms", "targets")
+LISTS = ("activations", "costs", "layers", "notations", "forms", "formats", "targets")
 
 
 @cli.command("list")
@@ -289,7 +305,7 @@ def _listed(what: str) -> dict[str, str]:
     formulas = {"activations": ACTIVATIONS, "costs": COSTS}
     if what in formulas:
         return {name: f"{entry.formula}  ({entry.description})" for name, entry in formulas[what].items()}
-    return {"layers": LAYERS, "forms": FORMS, "targets": TARGETS}[what]
+    return {"layers": LAYERS, "forms": FORMS, "formats": FORMATS, "targets": TARGETS}[what]
 
 
 def _known(option: str, values: tuple[str, ...], table: dict[str, str]) -> None:

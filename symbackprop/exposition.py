@@ -9,21 +9,23 @@ import sympy as sp
 from sympy.core.parameters import distribute
 
 from symbackprop.argument_form import argument_sections, shows_graph, why_not
-from symbackprop.catalogue import FORMS
+from symbackprop.catalogue import DETAILS, FORMS
 from symbackprop.claims import Check, Checker
 from symbackprop.code_claims import code_equalities
 from symbackprop.component_form import component_section
+from symbackprop.detail import BRIEF, FULL, brief
 from symbackprop.document import (
     Certificate,
     Document,
     Section,
     equalities,
 )
-from symbackprop.errors import FormRefused
+from symbackprop.errors import FormRefused, SymbackpropError
 from symbackprop.forward import Model
 from symbackprop.general import general_section
 from symbackprop.graph_form import graph_laboratories, graph_sections
 from symbackprop.index_form import index_sections
+from symbackprop.linebreak import ARTICLE
 from symbackprop.matrix_form import matrix_section
 from symbackprop.notation import load_notation
 from symbackprop.prose import literal
@@ -41,21 +43,38 @@ MOST_ENTRIES = 60
 
 
 def lay_out(
-    derivation: NetworkDerivation, notation: str, forms: tuple[str, ...], digits: int = DIGITS
+    derivation: NetworkDerivation,
+    notation: str,
+    forms: tuple[str, ...],
+    digits: int = DIGITS,
+    detail: str = FULL,
+    budget: float = ARTICLE,
 ) -> Document:
     """The document of a derivation, every equality in it checked.
 
+    ``detail`` is ``full`` or ``brief``, and ``budget`` how many characters a line holds.
+
     Raises:
         FormRefused: for a form that doesn't exist or makes no sense for this network.
+        SymbackpropError: for a detail that doesn't exist.
     """
+    if detail not in DETAILS:
+        raise SymbackpropError(f"detail: {detail!r}: there are {', '.join(DETAILS)}")
     with distribute(False):
-        return _lay_out(derivation, notation, forms, digits)
+        return _lay_out(derivation, notation, forms, digits, detail, budget)
 
 
-def _lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...], digits: int) -> Document:
+def _lay_out(
+    derivation: NetworkDerivation,
+    notation: str,
+    forms: tuple[str, ...],
+    digits: int,
+    detail: str,
+    budget: float,
+) -> Document:
     network = derivation.network
-    writer = Writer(derivation, names_of(derivation, load_notation(notation)), digits=digits)
-    names = writer.names
+    names = names_of(derivation, load_notation(notation))
+    writer = Writer(derivation, names, budget, digits)
     forms = forms or _usual_forms(writer)
     check_digits(digits)
     for form in forms:
@@ -63,12 +82,19 @@ def _lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...
     checker = Checker(derivation, _own_laboratories(forms, writer))
     laid_out = [section for form in forms for section in _form(form, writer)]
     sections = tuple(with_remarks(section, network.remarks) for section in laid_out)
+    sections = brief(sections) if detail == BRIEF else sections
     claimed = dict.fromkeys((*equalities(sections), *code_equalities(derivation)))
     findings = tuple(checker.check(equality) for equality in claimed)
     about = {"network": network.name, "fingerprint": network.fingerprint, "route": derivation.route}
     title = literal(network.title or f"The network {network.name}")
     certificate = Certificate(findings, {**about, "forms": list(forms)})
     return Document(network.name, network.fingerprint, title, names.notation, forms, sections, certificate)
+
+
+def usual_forms(derivation: NetworkDerivation, notation: str) -> tuple[str, ...]:
+    """The forms that a derivation is shown in where none is asked for."""
+    with distribute(False):
+        return _usual_forms(Writer(derivation, names_of(derivation, load_notation(notation))))
 
 
 def _usual_forms(writer: Writer) -> tuple[str, ...]:

@@ -169,9 +169,9 @@ def _adjoint(writer: Writer, adjoint: Adjoint) -> Chain:
     entry = derivation.goal if unnamed or adjoint.named is None else adjoint.named[adjoint.indices]
     alike = [a.of.layer for a in derived_adjoints(writer) if a.derivation is original(derivation)]
     if not isinstance(derivation, Renamed) or not alike:
-        return writer.derived(entry, derivation, claim)
-    reason = writer.words.reason("renamed", layer=f"${alike[0]}$")
-    return writer.chain(entry, derivation.result, claim, reason, facts_of(derivation))
+        return writer.derived(entry, derivation, claim, adjoint.named is not None)
+    reason, facts = writer.words.reason("renamed", layer=f"${alike[0]}$"), facts_of(derivation)
+    return writer.chain(entry, derivation.result, claim, reason, facts, adjoint.named is not None)
 
 
 def _deltas(writer: Writer, adjoints: Sequence[Adjoint]) -> Iterator[Display]:
@@ -210,9 +210,10 @@ def _batch(writer: Writer) -> Iterator[Block]:
         letter = "" if gradient.quantity.of is None else gradient.quantity.of.letter
         goal, derivation = gradient.derivation.goal, gradient.derivation
         if letter not in shown:
-            yield Display((writer.derived(goal, derivation, claim),))
+            yield Display((writer.derived(goal, derivation, claim, boxed=True),))
         else:
-            results.append(writer.chain(goal, derivation.result, claim, words.reason("likewise")))
+            reason = words.reason("likewise")
+            results.append(writer.chain(goal, derivation.result, claim, reason, boxed=True))
         shown.add(letter)
     if results:
         yield Display(tuple(results))

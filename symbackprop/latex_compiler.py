@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -10,17 +11,19 @@ from pathlib import Path
 
 from symbackprop.errors import MissingProgram, SymbackpropError
 
-HOW_TO_GET_TEX = (
-    "pdflatex is not installed, so there is no PDF; everything else is written. On Debian and Ubuntu: "
+_INSTALL = (
+    "so there is no PDF; everything else is written. On Debian and Ubuntu: "
     "apt-get install -y --no-install-recommends texlive-latex-extra lmodern"
 )
+
+HOW_TO_GET_TEX = f"pdflatex is not installed, {_INSTALL}"
 
 
 def compiled(sources: Mapping[str, str], main: str, passes: int = 2) -> bytes:
     """The PDF of the file ``main`` among some files of LaTeX, by their names.
 
     Raises:
-        MissingProgram: if there is no pdflatex.
+        MissingProgram: if there is no pdflatex, or it lacks a package.
         SymbackpropError: if it stops at an error, with the line that it prints.
     """
     if shutil.which("pdflatex") is None:
@@ -40,4 +43,7 @@ def _run(folder: Path, main: str) -> None:
     if done.returncode:
         lines = done.stdout.decode("latin-1", "replace").splitlines()
         first = next((line for line in lines if line.startswith("!")), "no reason given")
+        lacks = re.search(r"File `([^']+)' not found", first)
+        if lacks:
+            raise MissingProgram(f"TeX has no {lacks[1]}, {_INSTALL}")
         raise SymbackpropError(f"pdflatex stopped: {first}")

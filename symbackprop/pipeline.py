@@ -34,6 +34,7 @@ from symbackprop.composite import composite_route
 from symbackprop.equations import Equation, Quantity, Step
 from symbackprop.errors import SymbackpropError
 from symbackprop.forward import Model, any_number, forward_model, numbered
+from symbackprop.linebreak import ARTICLE
 from symbackprop.network import Network
 from symbackprop.references import find
 from symbackprop.render import fill
@@ -223,15 +224,25 @@ class NetworkDerivation:
         return module
 
     def document(
-        self, notation: str = "nielsen", forms: Sequence[str] = (), digits: int = DIGITS
+        self,
+        notation: str = "nielsen",
+        forms: Sequence[str] = (),
+        digits: int = DIGITS,
+        detail: str = "full",
+        budget: float = ARTICLE,
     ) -> Document:
         """The derivation laid out for reading, with every equality that is printed.
 
-        ``digits`` is how many decimals the numbers of a worked example have.
+        Args:
+            notation: the name of a notation, or the path of a file that holds one.
+            forms: the forms it is told in, one after the other.
+            digits: how many decimals the numbers of a worked example have.
+            detail: ``full``, every step with its reason, or ``brief``, the results alone.
+            budget: how many characters a line holds.
         """
         from symbackprop.exposition import lay_out
 
-        return lay_out(self, notation, tuple(forms), digits)
+        return lay_out(self, notation, tuple(forms), digits, detail, budget)
 
     def to_latex(self, notation: str = "nielsen", form: str | Sequence[str] = ()) -> str:
         """The LaTeX fragment in a notation and one or more forms.
@@ -251,15 +262,25 @@ class NetworkDerivation:
         from symbackprop.html import page
 
         forms = (form,) if isinstance(form, str) else tuple(form)
-        return page(self.document(notation, self.page_forms(forms)), self.code)
+        return page(self.document(notation, self.page_forms(forms or self.usual_forms(notation))), self.code)
+
+    def usual_forms(self, notation: str = "nielsen") -> tuple[str, ...]:
+        """The forms that are shown in a notation where none is asked for."""
+        from symbackprop.exposition import usual_forms
+
+        return usual_forms(self, notation)
 
     def page_forms(self, forms: Sequence[str] = ()) -> tuple[str, ...]:
         """The forms of the web page: its readers switch between indices and matrices, so it has both.
+
+        A text that argues in an order of its own stays as it is.
 
         >>> from symbackprop.spec import from_widths
         >>> derive(from_widths("2-1")).page_forms(["components"])
         ('index', 'matrix', 'components')
         """
+        if "argument" in forms:
+            return tuple(forms)
         indices = "general" if self.model.symbolic_depth else "index"
         return tuple(dict.fromkeys((indices, "matrix", *forms)))
 

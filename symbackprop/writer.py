@@ -129,11 +129,18 @@ class Writer:
         return Row(self.lines(shown, left, reason), reason, claimed)
 
     def chain(
-        self, entry: sp.Expr, value: sp.Expr, claim: Claim, reason: str = "", facts: tuple[str, ...] = ()
+        self,
+        entry: sp.Expr,
+        value: sp.Expr,
+        claim: Claim,
+        reason: str = "",
+        facts: tuple[str, ...] = (),
+        boxed: bool = False,
     ) -> Chain:
         """One equality with a label."""
         left = self.tex(entry, claim.free)
-        return Chain(left, (self.row(left, (entry, value), claim, reason, facts),), claim.label)
+        row = self.row(left, (entry, value), claim, reason, facts)
+        return Chain(left, (replace(row, boxed=boxed),), claim.label)
 
     def definition(self, equation: Equation, kind: str = "example") -> Chain:
         """An equation of the forward program."""
@@ -141,7 +148,7 @@ class Writer:
             equation.lhs, equation.rhs, Claim(equation.label, free_of(equation), kind, definition=True)
         )
 
-    def derived(self, entry: sp.Expr, derivation: Derivation, claim: Claim) -> Chain:
+    def derived(self, entry: sp.Expr, derivation: Derivation, claim: Claim, boxed: bool = False) -> Chain:
         """A derivation from its goal to its result, a row for every step that can be read."""
         left = self.tex(entry, claim.free)
         rows: list[Row] = []
@@ -158,7 +165,7 @@ class Writer:
             if not too_long and not (rows and rows[-1].lines == row.lines):
                 rows.append(row)
                 before, used = step.after, ()
-        rows[-1] = replace(rows[-1], boxed=entry != derivation.goal)
+        rows[-1] = replace(rows[-1], boxed=boxed)
         return Chain(left, tuple(rows), claim.label)
 
     def cited(self, equation: Equation) -> tuple[str, ...]:

@@ -1,8 +1,14 @@
-"""What every test file shares: the option that rewrites the generated gallery."""
+"""What every test file shares: the option that rewrites the generated gallery, and patience."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+from symbackprop.progress import PATIENCE
+
+os.environ.setdefault(PATIENCE, "3600")  # what a command says doesn't depend on how busy the machine is
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
