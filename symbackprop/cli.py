@@ -125,7 +125,10 @@ def cli() -> None:
     metavar="DIR",
     help="Where to write; output by default.",
 )
-@click.option("--notation", default="nielsen", metavar="NAME", help="Notation of the text.")
+@click.option("--notation", default="nielsen", metavar="NAME", help="Notation of the text, or a .toml file.")
+@click.option(
+    "--language", default="en", metavar="NAME", help="Language of the words, or a .toml file; en by default."
+)
 @click.option(
     "--form", "forms", multiple=True, metavar="FORM", help=f"{', '.join(FORMS)}; several may be given."
 )
@@ -151,6 +154,7 @@ def derive(
     cost: str | None,
     folder: Path,
     notation: str,
+    language: str,
     forms: tuple[str, ...],
     formats: tuple[str, ...],
     route: str,
@@ -166,10 +170,13 @@ def derive(
 
         _known("--to", formats, FORMATS)
         derivation = derive_network(_load(spec, hidden, output_activation, cost), route, wrt)
-        document = derivation.document(notation, forms, digits)
+        document = derivation.document(notation, forms, digits, language)
         target = folder / derivation.network.name
         forms = derivation.page_forms(forms) if "html" in formats else document.forms
-        shown = document if forms == document.forms else derivation.document(notation, forms, digits)
+        if forms == document.forms:
+            shown = document
+        else:
+            shown = derivation.document(notation, forms, digits, language)
         files = derivation_files(derivation, document)
         if "html" in formats:
             files |= page_files(derivation, shown, os.path.relpath(katex, target) if katex else "")
@@ -267,7 +274,7 @@ def compare(
             sys.exit(CHECK_FAILED)
 
 
-LISTS = ("activations", "costs", "layers", "notations", "forms", "targets")
+LISTS = ("activations", "costs", "layers", "notations", "languages", "forms", "targets")
 
 
 @cli.command("list")
@@ -286,6 +293,10 @@ def _listed(what: str) -> dict[str, str]:
         from symbackprop.notation import notations
 
         return notations()
+    if what == "languages":
+        from symbackprop.words import languages
+
+        return languages()
     formulas = {"activations": ACTIVATIONS, "costs": COSTS}
     if what in formulas:
         return {name: f"{entry.formula}  ({entry.description})" for name, entry in formulas[what].items()}

@@ -35,6 +35,7 @@ from symbackprop.remarks import with_remarks
 from symbackprop.rounding import DIGITS, check_digits
 from symbackprop.swell_form import swell_section
 from symbackprop.symbols import Names
+from symbackprop.words import DEFAULT_LANGUAGE, Words, load_words
 from symbackprop.worked_form import worked_laboratories, worked_sections
 from symbackprop.writer import Writer
 
@@ -46,7 +47,11 @@ MOST_ENTRIES = 60
 
 
 def lay_out(
-    derivation: NetworkDerivation, notation: str, forms: tuple[str, ...], digits: int = DIGITS
+    derivation: NetworkDerivation,
+    notation: str,
+    forms: tuple[str, ...],
+    digits: int = DIGITS,
+    language: str = DEFAULT_LANGUAGE,
 ) -> Document:
     """The document of a derivation, every equality in it checked.
 
@@ -54,26 +59,29 @@ def lay_out(
         FormRefused: for a form that doesn't exist or makes no sense for this network.
     """
     with distribute(False):
-        return _lay_out(derivation, notation, forms, digits)
+        return _lay_out(derivation, notation, forms, digits, load_words(language))
 
 
-def _lay_out(derivation: NetworkDerivation, notation: str, forms: tuple[str, ...], digits: int) -> Document:
+def _lay_out(
+    derivation: NetworkDerivation, notation: str, forms: tuple[str, ...], digits: int, words: Words
+) -> Document:
     network, model = derivation.network, derivation.model
     forms = forms or (("general", "matrix") if model.symbolic_depth else ("index", "matrix"))
     check_digits(digits)
     for form in forms:
         _refuse(form, model)
-    writer = Writer(derivation, names_of(derivation, load_notation(notation)), digits=digits)
-    names = writer.names
+    names = names_of(derivation, load_notation(notation).in_words(words))
+    writer = Writer(derivation, names, digits=digits, words=words)
     checker = Checker(derivation, _own_laboratories(forms, writer))
     laid_out = [section for form in forms for section in _form(form, writer)]
     sections = tuple(with_remarks(section, network.remarks) for section in laid_out)
     claimed = dict.fromkeys((*equalities(sections), *code_equalities(derivation)))
     findings = tuple(checker.check(equality) for equality in claimed)
     about = {"network": network.name, "fingerprint": network.fingerprint, "route": derivation.route}
-    title = literal(network.title or f"The network {network.name}")
+    title = literal(network.title or words.picture("network", name=network.name))
     certificate = Certificate(findings, {**about, "forms": list(forms)})
-    return Document(network.name, network.fingerprint, title, names.notation, forms, sections, certificate)
+    about_it = (network.name, network.fingerprint, title, names.notation)
+    return Document(*about_it, forms, sections, certificate, words)
 
 
 def names_of(derivation: NetworkDerivation, notation: Notation) -> Names:
@@ -112,7 +120,7 @@ def _form(form: str, writer: Writer) -> Iterator[Section]:
     elif form == "general" and not writer.model.symbolic_depth:
         derivation = writer.derivation.any_depth
         names = names_of(derivation, writer.names.notation)
-        yield from map(_general, index_sections(Writer(derivation, names, writer.budget)))
+        yield from map(_general, index_sections(Writer(derivation, names, writer.budget, words=writer.words)))
     else:
         yield from index_sections(writer)
 

@@ -39,6 +39,7 @@ from symbackprop.network import Network
 from symbackprop.render import fill
 from symbackprop.rounding import DIGITS
 from symbackprop.version import GENERATOR
+from symbackprop.words import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:
     from symbackprop.document import Certificate, Document
@@ -195,26 +196,41 @@ class NetworkDerivation:
         return module
 
     def document(
-        self, notation: str = "nielsen", forms: Sequence[str] = (), digits: int = DIGITS
+        self,
+        notation: str = "nielsen",
+        forms: Sequence[str] = (),
+        digits: int = DIGITS,
+        language: str = DEFAULT_LANGUAGE,
     ) -> Document:
         """The derivation laid out for reading, with every equality that is printed.
 
-        ``digits`` is how many decimals the numbers of a worked example have.
+        ``digits`` is how many decimals the numbers of a worked example have; ``language`` is one of
+        ``symbackprop list languages``, or a file of words.
         """
         from symbackprop.exposition import lay_out
 
-        return lay_out(self, notation, tuple(forms), digits)
+        return lay_out(self, notation, tuple(forms), digits, language)
 
-    def to_latex(self, notation: str = "nielsen", form: str | Sequence[str] = ()) -> str:
+    def to_latex(
+        self,
+        notation: str = "nielsen",
+        form: str | Sequence[str] = (),
+        language: str = DEFAULT_LANGUAGE,
+    ) -> str:
         """The LaTeX fragment in a notation and one or more forms.
 
         Raises:
             FormRefused: for a form that makes no sense for this network.
         """
         forms = (form,) if isinstance(form, str) else tuple(form)
-        return self.document(notation, forms).to_latex()
+        return self.document(notation, forms, language=language).to_latex()
 
-    def to_html(self, notation: str = "nielsen", form: str | Sequence[str] = ()) -> str:
+    def to_html(
+        self,
+        notation: str = "nielsen",
+        form: str | Sequence[str] = (),
+        language: str = DEFAULT_LANGUAGE,
+    ) -> str:
         """The derivation as a web page: one file, which needs no network and no script to be read.
 
         Raises:
@@ -223,7 +239,7 @@ class NetworkDerivation:
         from symbackprop.html import page
 
         forms = (form,) if isinstance(form, str) else tuple(form)
-        return page(self.document(notation, self.page_forms(forms)), self.code)
+        return page(self.document(notation, self.page_forms(forms), language=language), self.code)
 
     def page_forms(self, forms: Sequence[str] = ()) -> tuple[str, ...]:
         """The forms of the web page: its readers switch between indices and matrices, so it has both.

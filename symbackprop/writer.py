@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -57,16 +57,12 @@ class Writer:
     names: Names
     budget: float = ARTICLE
     digits: int = DIGITS
+    words: Words = field(default_factory=load_words)
 
     @property
     def model(self) -> Model:
         """The forward program and its sizes."""
         return self.derivation.model
-
-    @cached_property
-    def words(self) -> Words:
-        """The words of the text."""
-        return load_words()
 
     @cached_property
     def graph(self) -> Graph:
