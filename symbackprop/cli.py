@@ -83,6 +83,16 @@ def _network_options(command: Command) -> Command:
     return command
 
 
+def _templates_option(command: Command) -> Command:
+    return click.option(
+        "--templates",
+        default=None,
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="A folder with templates that stand in for those of the same name.",
+    )(command)
+
+
 def _wrt_option(command: Command) -> Command:
     return click.option(
         "--wrt", multiple=True, metavar="x", help="Also differentiate with respect to the input, x."
@@ -146,6 +156,7 @@ def cli() -> None:
     metavar="FILE",
     help="A style sheet that several web pages are to share: written to FILE, and linked to.",
 )
+@_templates_option
 @_wrt_option
 def derive(
     spec: str,
@@ -160,10 +171,13 @@ def derive(
     route: str,
     digits: int,
     katex: Path | None,
+    templates: Path | None,
     wrt: tuple[str, ...],
 ) -> None:
     """Write the derivation, the gradient code and the certificate of SPEC into DIR/NAME/."""
-    with _mistakes_as_lines():
+    from symbackprop.render import own_templates
+
+    with _mistakes_as_lines(), own_templates(templates):
         from symbackprop.files import derivation_files, page_files, pdf_file
         from symbackprop.pipeline import derive as derive_network
         from symbackprop.render import write
@@ -219,6 +233,7 @@ def _says_if_a_script_is_needed() -> None:
     metavar="CODE",
     help="What make_gradients is made of: arrays, scalar (number by number) or auto (whichever is faster).",
 )
+@_templates_option
 @_wrt_option
 def export(
     spec: str,
@@ -228,10 +243,13 @@ def export(
     target: str,
     file: Path | None,
     code: str,
+    templates: Path | None,
     wrt: tuple[str, ...],
 ) -> None:
     """Write the gradient code of SPEC alone."""
-    with _mistakes_as_lines():
+    from symbackprop.render import own_templates
+
+    with _mistakes_as_lines(), own_templates(templates):
         from symbackprop.pipeline import derive as derive_network
         from symbackprop.render import write
 
