@@ -100,4 +100,4 @@ def _letters(writer: Writer) -> dict[str, str]:
 
 def _in(text: Mapping[str, str], writer: Writer) -> str:
     """A text in the language of the document, or else in English."""
-    return text.get(getattr(writer.words, "language", "en"), text["en"])
+    return text.get(writer.words.language, text["en"])

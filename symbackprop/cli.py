@@ -85,6 +85,16 @@ def _network_options(command: Command) -> Command:
     return command
 
 
+def _templates_option(command: Command) -> Command:
+    return click.option(
+        "--templates",
+        default=None,
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="A folder with templates that stand in for those of the same name.",
+    )(command)
+
+
 def _wrt_option(command: Command) -> Command:
     return click.option(
         "--wrt", multiple=True, metavar="x", help="Also differentiate with respect to the input, x."
@@ -127,7 +137,10 @@ def cli() -> None:
     metavar="DIR",
     help="Where to write; output by default.",
 )
-@click.option("--notation", default="nielsen", metavar="NAME", help="Notation of the text, or a TOML file.")
+@click.option("--notation", default="nielsen", metavar="NAME", help="Notation of the text, or a .toml file.")
+@click.option(
+    "--language", default="en", metavar="NAME", help="Language of the words, or a .toml file; en by default."
+)
 @click.option(
     "--form", "forms", multiple=True, metavar="FORM", help=f"{', '.join(FORMS)}; several may be given."
 )
@@ -146,6 +159,7 @@ def cli() -> None:
     metavar="FILE",
     help="A style sheet that several web pages are to share: written to FILE, and linked to.",
 )
+@_templates_option
 @_wrt_option
 def derive(
     spec: str,
@@ -154,17 +168,22 @@ def derive(
     cost: str | None,
     folder: Path,
     notation: str,
+    language: str,
     forms: tuple[str, ...],
     formats: tuple[str, ...],
     route: str,
     digits: int,
     detail: str,
     katex: Path | None,
+    templates: Path | None,
     wrt: tuple[str, ...],
 ) -> None:
     """Write the derivation, the gradient code and the certificate of SPEC into DIR/NAME/."""
-    with _mistakes_as_lines():
+    from symbackprop.render import own_templates
+
+    with _mistakes_as_lines(), own_templates(templates):
         from symbackprop.files import Order
+        from symbackprop.manner import Manner
         from symbackprop.pipeline import derive as derive_network
 
         _known("--to", formats, FORMATS)
@@ -173,7 +192,8 @@ def derive(
             derivation = derive_network(network, route, wrt)
         target = folder / network.name
         shared = os.path.relpath(katex, target) if katex else ""
-        order = Order(derivation, notation, forms, digits, detail, shared)
+        manner = Manner(notation, forms, digits, detail, language)
+        order = Order(derivation, manner, shared)
         _write_all(order, formats, target)
 
 
@@ -228,6 +248,7 @@ def _says_if_a_script_is_needed() -> None:
     metavar="CODE",
     help="What make_gradients is made of: arrays, scalar (number by number) or auto (whichever is faster).",
 )
+@_templates_option
 @_wrt_option
 def export(
     spec: str,
@@ -237,10 +258,13 @@ def export(
     target: str,
     file: Path | None,
     code: str,
+    templates: Path | None,
     wrt: tuple[str, ...],
 ) -> None:
     """Write the gradient code of SPEC alone."""
-    with _mistakes_as_lines():
+    from symbackprop.render import own_templates
+
+    with _mistakes_as_lines(), own_templates(templates):
         from symbackprop.pipeline import derive as derive_network
         from symbackprop.render import write
 
@@ -283,7 +307,7 @@ def compare(
             sys.exit(CHECK_FAILED)
 
 
-LISTS = ("activations", "costs", "layers", "notations", "forms", "formats", "targets")
+LISTS = ("activations", "costs", "layers", "notations", "languages", "forms", "formats", "targets")
 
 
 @cli.command("list")
@@ -302,6 +326,10 @@ def _listed(what: str) -> dict[str, str]:
         from symbackprop.notation import notations
 
         return notations()
+    if what == "languages":
+        from symbackprop.words import languages
+
+        return languages()
     formulas = {"activations": ACTIVATIONS, "costs": COSTS}
     if what in formulas:
         return {name: f"{entry.formula}  ({entry.description})" for name, entry in formulas[what].items()}

@@ -18,6 +18,7 @@ from symbackprop.prose import tex
 from symbackprop.render import fill
 from symbackprop.style_package import style_package
 from symbackprop.version import GENERATOR, __version__
+from symbackprop.words import Words, load_words
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class Document:
     forms: tuple[str, ...]
     sections: tuple[Section, ...]
     certificate: Certificate
+    words: Words = field(default_factory=load_words)
 
     def to_latex(self, prefix: str = "sbp") -> str:
         """The fragment, to be read in with LaTeX's input command; ``prefix`` starts every label."""

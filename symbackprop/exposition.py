@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -13,7 +14,7 @@ from symbackprop.catalogue import DETAILS, FORMS
 from symbackprop.claims import Check, Checker
 from symbackprop.code_claims import code_equalities
 from symbackprop.component_form import component_section
-from symbackprop.detail import BRIEF, FULL, brief
+from symbackprop.detail import BRIEF, brief
 from symbackprop.document import (
     Certificate,
     Document,
@@ -25,13 +26,14 @@ from symbackprop.forward import Model
 from symbackprop.general import general_section
 from symbackprop.graph_form import graph_laboratories, graph_sections
 from symbackprop.index_form import index_sections
-from symbackprop.linebreak import ARTICLE
+from symbackprop.manner import Manner
 from symbackprop.matrix_form import matrix_section
 from symbackprop.notation import load_notation
 from symbackprop.prose import literal
 from symbackprop.remarks import with_remarks
-from symbackprop.rounding import DIGITS, check_digits
+from symbackprop.rounding import check_digits
 from symbackprop.swell_form import swell_section
+from symbackprop.words import load_words
 from symbackprop.worked_form import worked_laboratories, worked_sections
 from symbackprop.writer import Writer, names_of
 
@@ -42,53 +44,38 @@ MOST_ENTRIES = 60
 """So many gradient entries can be read when each is written out."""
 
 
-def lay_out(
-    derivation: NetworkDerivation,
-    notation: str,
-    forms: tuple[str, ...],
-    digits: int = DIGITS,
-    detail: str = FULL,
-    budget: float = ARTICLE,
-) -> Document:
+def lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     """The document of a derivation, every equality in it checked.
-
-    ``detail`` is ``full`` or ``brief``, and ``budget`` how many characters a line holds.
 
     Raises:
         FormRefused: for a form that doesn't exist or makes no sense for this network.
         SymbackpropError: for a detail that doesn't exist.
     """
-    if detail not in DETAILS:
-        raise SymbackpropError(f"detail: {detail!r}: there are {', '.join(DETAILS)}")
+    if manner.detail not in DETAILS:
+        raise SymbackpropError(f"detail: {manner.detail!r}: there are {', '.join(DETAILS)}")
     with distribute(False):
-        return _lay_out(derivation, notation, forms, digits, detail, budget)
+        return _lay_out(derivation, manner)
 
 
-def _lay_out(
-    derivation: NetworkDerivation,
-    notation: str,
-    forms: tuple[str, ...],
-    digits: int,
-    detail: str,
-    budget: float,
-) -> Document:
-    network = derivation.network
-    names = names_of(derivation, load_notation(notation))
-    writer = Writer(derivation, names, budget, digits)
-    forms = forms or _usual_forms(writer)
-    check_digits(digits)
+def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
+    network, words = derivation.network, load_words(manner.language)
+    names = names_of(derivation, load_notation(manner.notation).in_words(words))
+    writer = Writer(derivation, names, manner.budget, manner.digits, words)
+    forms = manner.forms or _usual_forms(writer)
+    check_digits(manner.digits)
     for form in forms:
         _refuse(form, writer)
     checker = Checker(derivation, _own_laboratories(forms, writer))
     laid_out = [section for form in forms for section in _form(form, writer)]
     sections = tuple(with_remarks(section, network.remarks) for section in laid_out)
-    sections = brief(sections) if detail == BRIEF else sections
+    sections = brief(sections) if manner.detail == BRIEF else sections
     claimed = dict.fromkeys((*equalities(sections), *code_equalities(derivation)))
     findings = tuple(checker.check(equality) for equality in claimed)
     about = {"network": network.name, "fingerprint": network.fingerprint, "route": derivation.route}
-    title = literal(network.title or f"The network {network.name}")
+    title = literal(network.title or words.picture("network", name=network.name))
     certificate = Certificate(findings, {**about, "forms": list(forms)})
-    return Document(network.name, network.fingerprint, title, names.notation, forms, sections, certificate)
+    about_it = (network.name, network.fingerprint, title, names.notation)
+    return Document(*about_it, forms, sections, certificate, words)
 
 
 def usual_forms(derivation: NetworkDerivation, notation: str) -> tuple[str, ...]:
@@ -129,7 +116,8 @@ def _form(form: str, writer: Writer) -> Iterator[Section]:
     elif form == "general" and not writer.model.symbolic_depth:
         derivation = writer.derivation.any_depth
         names = names_of(derivation, writer.names.notation)
-        yield from map(general_section, index_sections(Writer(derivation, names, writer.budget)))
+        inner = replace(writer, derivation=derivation, names=names)
+        yield from map(general_section, index_sections(inner))
     else:
         yield from index_sections(writer)
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from symbackprop.catalogue import DIGITS, FORMATS
+from symbackprop.catalogue import FORMATS
 from symbackprop.document import Document
 from symbackprop.errors import MissingProgram
+from symbackprop.exposition import lay_out
 from symbackprop.latex_compiler import HOW_TO_GET_TEX, compiled
-from symbackprop.linebreak import ARTICLE, SLIDE
+from symbackprop.linebreak import SLIDE
+from symbackprop.manner import Manner
 from symbackprop.pipeline import NetworkDerivation
 from symbackprop.progress import progress
 from symbackprop.prose import tex
@@ -32,10 +34,7 @@ class Order:
     """A derivation, and how it is to be told: what every format is made from."""
 
     derivation: NetworkDerivation
-    notation: str = "nielsen"
-    forms: tuple[str, ...] = ()
-    digits: int = DIGITS
-    detail: str = "full"
+    manner: Manner = field(default_factory=Manner)
     shared_style: str = ""
 
     @property
@@ -46,18 +45,19 @@ class Order:
     @cached_property
     def document(self) -> Document:
         """The derivation laid out for a page of paper."""
-        return self._laid_out(self.forms)
+        return self._laid_out(self.manner)
 
     @cached_property
     def page(self) -> Document:
         """The same for the web, where readers switch between two forms."""
-        forms = self.derivation.page_forms(self.forms or self.document.forms)
-        return self.document if forms == self.document.forms else self._laid_out(forms)
+        forms = self.derivation.page_forms(self.manner.forms or self.document.forms)
+        same = forms == self.document.forms
+        return self.document if same else self._laid_out(replace(self.manner, forms=forms))
 
     @cached_property
     def slides(self) -> Document:
         """The same in lines short enough for a slide."""
-        return self._laid_out(self.forms, SLIDE)
+        return self._laid_out(replace(self.manner, budget=SLIDE))
 
     def failed(self) -> list[str]:
         """The labels of the equalities that did not pass their check, in whatever was laid out so far."""
@@ -65,9 +65,9 @@ class Order:
         findings = (finding for document in made for finding in document.certificate.findings)
         return [*dict.fromkeys(finding.label for finding in findings if not finding.holds)]
 
-    def _laid_out(self, forms: tuple[str, ...], budget: float = ARTICLE) -> Document:
+    def _laid_out(self, manner: Manner) -> Document:
         with progress(f"laying out {self.name} and checking every equality"):
-            return self.derivation.document(self.notation, forms, self.digits, self.detail, budget)
+            return lay_out(self.derivation, manner)
 
 
 # --- what is always written ------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from symbackprop.occurrences import marked, symbol_of
 from symbackprop.prose import parts
 from symbackprop.render import fill
 from symbackprop.version import GENERATOR
-from symbackprop.words import load_words
+from symbackprop.words import Words
 
 MATRIX = "-matrix"
 """What the label of a row in matrix form ends with, after that of the row in index form."""
@@ -66,7 +66,7 @@ class _Page:
             "words": {key: escape(text) for key, text in self.words.items()},
             "title": self.prose(document.title),
             "plain_title": escape(_plain(document.title)),
-            "language": "en",
+            "language": escape(document.words.language),
             "generator": escape(GENERATOR),
             "name": escape(document.name),
             "fingerprint": escape(document.fingerprint),
@@ -102,7 +102,7 @@ class _Page:
     @cached_property
     def words(self) -> Mapping[str, str]:
         """The words of the page itself."""
-        return load_words().page
+        return self.document.words.page
 
     @cached_property
     def lines(self) -> dict[str, str]:
@@ -233,22 +233,23 @@ class _Page:
         if finding is None:
             return {"state": "none", "text": escape(self.words["unchecked"])}
         state = "holds" if finding.holds else "fails"
-        return {"state": state, "text": escape(f"{self.words[state]}: {_how(finding, self.words)}")}
+        return {"state": state, "text": escape(f"{self.words[state]}: {_how(finding, self.document.words)}")}
 
     def _finding(self, finding: Finding) -> Keys:
         return {
             "label": escape(finding.label),
-            "how": escape(_how(finding, self.words)),
+            "how": escape(_how(finding, self.document.words)),
             "check": self._check(finding),
         }
 
 
-def _how(finding: Finding, words: Mapping[str, str]) -> str:
+def _how(finding: Finding, words: Words) -> str:
     """The method and the residual, or why there is none, as words."""
     if finding.residual is None:
-        return finding.reason or finding.method
-    text = words["how"].format(method=finding.method, residual=finding.residual, entries=finding.entries)
-    return text + (words["same_as"].format(label=finding.same_as) if finding.same_as else "")
+        return finding.reason or words.method(finding.method)
+    numbers = {"residual": finding.residual, "entries": finding.entries}
+    text = words.page["how"].format(method=words.method(finding.method), **numbers)
+    return text + (words.page["same_as"].format(label=finding.same_as) if finding.same_as else "")
 
 
 def _is_matrix(label: str) -> bool:

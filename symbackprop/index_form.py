@@ -66,8 +66,8 @@ def _network(writer: Writer) -> Iterator[Block]:
     for group in writer.layer_groups:
         first, *others = (f"${layer_argument(layer, writer.names)}$" for layer in group)
         if others:
-            layers = others[0] if len(others) == 1 else f"{others[0]} to {others[-1]}"
-            yield Paragraph(writer.say("like", layers=layers, layer=first))
+            key = "like_one" if len(others) == 1 else "like"
+            yield Paragraph(writer.say(key, first=others[0], last_like=others[-1], layer=first))
 
 
 def _conventions(writer: Writer) -> Iterator[str]:

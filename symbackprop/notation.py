@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -30,9 +30,10 @@ from symbackprop.errors import Problem, SpecError, SymbackpropError
 from symbackprop.mistakes import ABSENT, Mistakes
 from symbackprop.names import did_you_mean, one_line, quoted
 from symbackprop.notation_clashes import clashes
-from symbackprop.notation_macros import Macro, function_macro, macros_of
+from symbackprop.notation_macros import Macro, function_macro, macros_of, word_macros
 from symbackprop.notation_model import TABLES, NotationTable
 from symbackprop.spec_model import good_fields
+from symbackprop.words import Words, load_words
 
 DEFAULT = "nielsen"
 """The notation that is used where none is asked for."""
@@ -102,6 +103,16 @@ class Notation:
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
+
+    def in_words(self, words: Words) -> Notation:
+        """The notation with its words in another language, those that its file defines as they are.
+
+        >>> from symbackprop.words import load_words
+        >>> load_notation().in_words(load_words("de"))["sbpotherwise"].definition
+        '\\\\text{sonst}'
+        """
+        english = dict(zip(word_macros(load_words()), word_macros(words), strict=True))
+        return replace(self, macros=tuple(english.get(macro, macro) for macro in self.macros))
 
     @cached_property
     def _by_name(self) -> dict[str, Macro]:

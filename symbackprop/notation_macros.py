@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from symbackprop.prose import tex
+from symbackprop.words import Words, load_words
+
 LAYER_STYLES = {"bare": "#1", "parentheses": "(#1)", "brackets": r"\lbrack #1\rbrack"}
 INDEX_ORDERS = {"to-from": ("#2", "#3"), "from-to": ("#3", "#2")}
 
@@ -52,7 +55,23 @@ class Macro(NamedTuple):
 def macros_of(tables: Tables) -> tuple[Macro, ...]:
     """Every macro of a notation."""
     functions = (Macro(function_macro(name), 0, sign) for name, sign in tables["functions"].items())
-    return (*_letters(tables), *_entries(tables), *_wholes(tables), *_signs(tables), *functions)
+    signs = (*_signs(tables), *word_macros(load_words()))
+    return (*_letters(tables), *_entries(tables), *_wholes(tables), *signs, *functions)
+
+
+def word_macros(words: Words) -> tuple[Macro, ...]:
+    r"""The macros that print words.
+
+    >>> from symbackprop.words import load_words
+    >>> print(word_macros(load_words())[-1].definition)
+    \text{otherwise}
+    """
+    failed, if_, otherwise = (tex(words.macros[key]) for key in ("failed", "if", "otherwise"))
+    return (
+        Macro("sbpfailed", 0, rf"\quad\text{{\footnotesize {failed}}}"),
+        Macro("sbpif", 0, rf"\text{{{if_} }}"),
+        Macro("sbpotherwise", 0, rf"\text{{{otherwise}}}"),
+    )
 
 
 def function_macro(name: str) -> str:
@@ -151,8 +170,5 @@ def _signs(tables: Tables) -> list[Macro]:
         Macro("sbpheading", 1, r"\subsection*{#1}"),
         Macro("sbpstep", 1, r"\text{#1.}\quad"),
         Macro("sbpreason", 1, r"\text{\footnotesize #1}"),
-        Macro("sbpfailed", 0, r"\quad\text{\footnotesize [not confirmed by its check]}"),
-        Macro("sbpif", 0, r"\text{if }"),
-        Macro("sbpotherwise", 0, r"\text{otherwise}"),
         Macro("sbpfn", 1, "#1"),
     ]

@@ -35,6 +35,7 @@ from symbackprop.equations import Equation, Quantity, Step
 from symbackprop.errors import SymbackpropError
 from symbackprop.forward import Model, any_number, forward_model, numbered
 from symbackprop.linebreak import ARTICLE
+from symbackprop.manner import Manner
 from symbackprop.network import Network
 from symbackprop.references import find
 from symbackprop.render import fill
@@ -42,6 +43,7 @@ from symbackprop.rounding import DIGITS
 from symbackprop.target_code import target_source
 from symbackprop.targets import TARGETS
 from symbackprop.version import GENERATOR
+from symbackprop.words import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:
     from symbackprop.document import Certificate, Document
@@ -229,6 +231,7 @@ class NetworkDerivation:
         forms: Sequence[str] = (),
         digits: int = DIGITS,
         detail: str = "full",
+        language: str = DEFAULT_LANGUAGE,
         budget: float = ARTICLE,
     ) -> Document:
         """The derivation laid out for reading, with every equality that is printed.
@@ -238,22 +241,33 @@ class NetworkDerivation:
             forms: the forms it is told in, one after the other.
             digits: how many decimals the numbers of a worked example have.
             detail: ``full``, every step with its reason, or ``brief``, the results alone.
+            language: one of ``symbackprop list languages``, or a file of words.
             budget: how many characters a line holds.
         """
         from symbackprop.exposition import lay_out
 
-        return lay_out(self, notation, tuple(forms), digits, detail, budget)
+        return lay_out(self, Manner(notation, tuple(forms), digits, detail, language, budget))
 
-    def to_latex(self, notation: str = "nielsen", form: str | Sequence[str] = ()) -> str:
+    def to_latex(
+        self,
+        notation: str = "nielsen",
+        form: str | Sequence[str] = (),
+        language: str = DEFAULT_LANGUAGE,
+    ) -> str:
         """The LaTeX fragment in a notation and one or more forms.
 
         Raises:
             FormRefused: for a form that makes no sense for this network.
         """
         forms = (form,) if isinstance(form, str) else tuple(form)
-        return self.document(notation, forms).to_latex()
+        return self.document(notation, forms, language=language).to_latex()
 
-    def to_html(self, notation: str = "nielsen", form: str | Sequence[str] = ()) -> str:
+    def to_html(
+        self,
+        notation: str = "nielsen",
+        form: str | Sequence[str] = (),
+        language: str = DEFAULT_LANGUAGE,
+    ) -> str:
         """The derivation as a web page: one file, which needs no network and no script to be read.
 
         Raises:
@@ -262,7 +276,8 @@ class NetworkDerivation:
         from symbackprop.html import page
 
         forms = (form,) if isinstance(form, str) else tuple(form)
-        return page(self.document(notation, self.page_forms(forms or self.usual_forms(notation))), self.code)
+        wanted = self.page_forms(forms or self.usual_forms(notation))
+        return page(self.document(notation, wanted, language=language), self.code)
 
     def usual_forms(self, notation: str = "nielsen") -> tuple[str, ...]:
         """The forms that are shown in a notation where none is asked for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -63,16 +63,12 @@ class Writer:
     names: Names
     budget: float = ARTICLE
     digits: int = DIGITS
+    words: Words = field(default_factory=load_words)
 
     @property
     def model(self) -> Model:
         """The forward program and its sizes."""
         return self.derivation.model
-
-    @cached_property
-    def words(self) -> Words:
-        """The words of the text."""
-        return load_words()
 
     @cached_property
     def graph(self) -> Graph:
