@@ -47,7 +47,7 @@ def page_files(derivation: NetworkDerivation, document: Document, shared: str = 
     from symbackprop.html import page, shared_style
 
     name, address = f"{document.name}.html", Path(shared).as_posix() if shared else ""
-    made = {name: page(document, derivation.code, shared_style=address)}
+    made = {name: page(document, derivation, address)}
     return made | {shared: shared_style()} if shared else made
 
 

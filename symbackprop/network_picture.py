@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise, product
 
 import sympy as sp
@@ -196,17 +197,17 @@ class _Layout:
         middles = [sum(heights[:row]) + heights[row] / 2 for row in range(len(indices))]
         yield from zip(indices, (middle - sum(heights) / 2 for middle in middles), strict=True)
 
-    @property
+    @cached_property
     def spacing(self) -> float:
         bias = any(layer.bias for layer in self.model.network.layers)
         return 2 * self.neuron_radius + _ROOM_BELOW + (_ROOM_ABOVE if bias else 8.0)
 
-    @property
+    @cached_property
     def neuron_radius(self) -> float:
         """Wide enough for a pre-activation and an activation side by side."""
         return max(17.0, 1.1 * self.widest("z", "a") + 3.0)
 
-    @property
+    @cached_property
     def single_radius(self) -> float:
         """Wide enough for one symbol."""
         return max(12.0, self.widest("z", "a") / 2 + 4.5)

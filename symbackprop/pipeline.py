@@ -223,7 +223,7 @@ class NetworkDerivation:
         from symbackprop.html import page
 
         forms = (form,) if isinstance(form, str) else tuple(form)
-        return page(self.document(notation, self.page_forms(forms)), self.code)
+        return page(self.document(notation, self.page_forms(forms)), self)
 
     def page_forms(self, forms: Sequence[str] = ()) -> tuple[str, ...]:
         """The forms of the web page: its readers switch between indices and matrices, so it has both.
