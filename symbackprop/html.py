@@ -26,7 +26,7 @@ from symbackprop.exposition import names_of
 from symbackprop.listing import highlighted, lines_by_label
 from symbackprop.measure import expanded
 from symbackprop.occurrences import Occurrences
-from symbackprop.pictures import network_svg
+from symbackprop.pictures import pictures_of
 from symbackprop.prose import parts
 from symbackprop.render import fill
 from symbackprop.symbols import Names, whole
@@ -86,7 +86,7 @@ class _Page:
             "checked": len(document.certificate.findings),
             "failed": len(document.failed),
             "findings": [self._finding(finding) for finding in document.certificate.findings],
-            "picture": self.picture,
+            "pictures": self.pictures,
             "code": highlighted(self.code, self.quantities) if self.code else "",
         }
         page["symbols"] = [(escape(key), self.formula(symbol, False)) for key, symbol in self._symbols()]
@@ -120,12 +120,14 @@ class _Page:
         return self.derivation.code
 
     @cached_property
-    def picture(self) -> str:
-        """The network as SVG; nothing in a notation whose signs a picture can't hold."""
+    def pictures(self) -> list[str]:
+        """The network as SVG, and what the forms have pictures of; none where a notation can't be drawn."""
+        shown = {"network", *self.document.forms}
         try:
-            return network_svg(self.derivation, self.document.notation.name)
+            found = pictures_of(self.derivation, self.document.notation.name)
         except NoRule:
-            return ""
+            return []
+        return [picture.to_svg() for name, picture in found.items() if name in shown]
 
     @cached_property
     def names(self) -> Names:
@@ -238,12 +240,10 @@ class _Page:
         for place, row in enumerate(chain.rows, 1):
             last = place == len(chain.rows)
             keys = self._row(row, chain.left if place == 1 else "")
-            own = (
-                self._beside(chain.label)
-                if last and chain.label
-                else {"label": "", "code": "", "code_check": None}
-            )
-            yield keys | own | {"id": escape(label if last else f"{label}-step-{place}"), "form": form}
+            own = self._beside(chain.label if last else "")
+            begins = place == 1 and len(chain.rows) > 1
+            named = {"id": escape(label if last else f"{label}-step-{place}"), "form": form, "begins": begins}
+            yield keys | own | named
 
     def _number(self, chain: Chain) -> int:
         return next(n for n, each in enumerate(_chains(self.document.sections), 1) if each is chain)
