@@ -14,35 +14,46 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
+from typing import TYPE_CHECKING
+
+import sympy as sp
 
 from symbackprop import katex
 from symbackprop.check import Equality, Finding
 from symbackprop.document import Block, Chain, Display, Document, Paragraph, Row, Section, Table
+from symbackprop.errors import NoRule
+from symbackprop.exposition import names_of
 from symbackprop.listing import highlighted, lines_by_label
 from symbackprop.measure import expanded
-from symbackprop.occurrences import marked, symbol_of
+from symbackprop.occurrences import Occurrences
+from symbackprop.pictures import pictures_of
 from symbackprop.prose import parts
 from symbackprop.render import fill
+from symbackprop.symbols import Names, whole
 from symbackprop.version import GENERATOR
 from symbackprop.words import Words
 
-MATRIX = "-matrix"
-"""What the label of a row in matrix form ends with, after that of the row in index form."""
+if TYPE_CHECKING:
+    from symbackprop.pipeline import NetworkDerivation
+
+TWINS = ("-matrix", "-batch")
+"""What the label of a row in matrix form ends with, after that of the same row in index form."""
+
+_IN_MATRIX_FORM = (*TWINS, "-transpose", "-outer")
 
 Keys = dict[str, object]
 
 
-def page(document: Document, code: str = "", picture: str = "", shared_style: str = "") -> str:
-    """The page as HTML.
+def page(document: Document, derivation: NetworkDerivation, shared_style: str = "") -> str:
+    """The page of a derivation as HTML.
 
     Args:
-        document: what is shown.
-        code: the source of the generated module; its lines stand beside the rows that they compute.
-        picture: the network as SVG, its parts marked with ``data-sbp``.
+        document: the derivation laid out, in a notation.
+        derivation: where the code and the picture come from.
         shared_style: the address of a style sheet of KaTeX that several pages share; without one, the
             style sheet and its fonts are put into the page.
     """
-    return fill("page.html.jinja", _Page(document, code, picture, shared_style).keys())
+    return fill("page.html.jinja", _Page(document, derivation, shared_style).keys())
 
 
 def shared_style() -> str:
@@ -53,8 +64,7 @@ def shared_style() -> str:
 @dataclass(frozen=True)
 class _Page:
     document: Document
-    code: str
-    picture: str
+    derivation: NetworkDerivation
     shared_style: str
     set_already: dict[tuple[str, bool], str] = field(default_factory=dict)
 
@@ -76,10 +86,10 @@ class _Page:
             "checked": sum(finding.checked for finding in document.certificate.findings),
             "failed": len(document.failed),
             "findings": [self._finding(finding) for finding in document.certificate.findings],
-            "picture": self.picture,
+            "pictures": self.pictures,
             "code": highlighted(self.code, self.quantities) if self.code else "",
         }
-        page["symbols"] = [(escape(key), self.formula(symbol_of(key), False)) for key in self.quantities]
+        page["symbols"] = [(escape(key), self.formula(symbol, False)) for key, symbol in self._symbols()]
         return page | self._styles_and_scripts("".join(self.set_already.values()))
 
     def _styles_and_scripts(self, formulas: str) -> Keys:
@@ -104,6 +114,32 @@ class _Page:
         """The words of the page itself."""
         return self.document.words.page
 
+    @property
+    def code(self) -> str:
+        """The source of the generated module."""
+        return self.derivation.code
+
+    @cached_property
+    def pictures(self) -> list[str]:
+        """The network as SVG, and what the forms have pictures of; none where a notation can't be drawn."""
+        shown = {"network", *self.document.forms}
+        try:
+            found = pictures_of(self.derivation, self.document.notation.name)
+        except NoRule:
+            return []
+        return [picture.to_svg() for name, picture in found.items() if name in shown]
+
+    @cached_property
+    def names(self) -> Names:
+        """How quantities are printed."""
+        return names_of(self.derivation, self.document.notation)
+
+    @cached_property
+    def occurrences(self) -> Occurrences:
+        """How quantities are found in formulas."""
+        last = self.derivation.model.last_layer
+        return Occurrences(self.document.notation, int(last) if last.is_Integer else None)
+
     @cached_property
     def lines(self) -> dict[str, str]:
         """The lines of code by label."""
@@ -127,16 +163,26 @@ class _Page:
     def twins(self) -> dict[str, Chain]:
         """The chain in matrix form that goes with a chain in another form, by the label of the latter."""
         chains = {chain.label: chain for chain in _chains(self.document.sections)}
-        return {label: chains[label + MATRIX] for label in chains if label and label + MATRIX in chains}
+        found = (
+            (label, chains.get(label + ending)) for ending in reversed(TWINS) for label in chains if label
+        )
+        return {label: twin for label, twin in found if twin is not None}
 
     @cached_property
     def quantities(self) -> tuple[str, ...]:
-        """The keys of all quantities of which a symbol is printed, in the order in which they turn up."""
+        """The keys of all quantities that are printed: in the order of the network, then the others."""
         formulas = (tex for chain in _chains(self.document.sections) for tex in _formulas(chain))
-        marks = (marked(tex, self.document.notation) for tex in formulas)
-        return tuple(
-            dict.fromkeys(key for tex in marks for key in re.findall(r"\\htmlData\{sbp=([^}]*)\}", tex))
-        )
+        marks = map(self.occurrences.marked, formulas)
+        printed = dict.fromkeys(key for tex in marks for key in re.findall(r"\\htmlData\{sbp=([^,}]*)", tex))
+        known = (name for name in self.names.quantities if name in printed)
+        return tuple(dict.fromkeys((*known, *printed)))
+
+    def _symbols(self) -> Iterator[tuple[str, str]]:
+        """Each quantity's key and the symbol of the whole of it."""
+        for key in self.quantities:
+            quantity = self.names.quantity(sp.Symbol(key))
+            if quantity is not None:
+                yield key, whole(quantity, self.names)
 
     # --- words and formulas ----------------------------------------------------------------------
 
@@ -154,7 +200,7 @@ class _Page:
     def _set(self, tex: str, display: bool) -> str:
         notation, style = self.document.notation, r"\displaystyle " if display else ""
         source = expanded(tex, notation)
-        full = style + expanded(marked(tex, notation), notation)
+        full = style + expanded(self.occurrences.marked(tex), notation)
         html = katex.set_formula(full)
         if html is None:
             return f'<code class="tex" data-tex="{escape(full)}">{escape(source)}</code>'
@@ -165,7 +211,9 @@ class _Page:
     def _section(self, section: Section) -> Keys:
         blocks = [keys for block in section.blocks if (keys := self._block(block))]
         labels = [chain.label for chain in _chains([section])]
-        in_matrix_form = bool(labels) and all(_is_matrix(label) for label in labels) and bool(self.twins)
+        in_matrix_form = (
+            bool(labels) and all(label.endswith(_IN_MATRIX_FORM) for label in labels) and bool(self.twins)
+        )
         return {"heading": self.prose(section.heading), "blocks": blocks, "matrix": in_matrix_form}
 
     def _block(self, block: Block) -> Keys | None:
@@ -192,12 +240,10 @@ class _Page:
         for place, row in enumerate(chain.rows, 1):
             last = place == len(chain.rows)
             keys = self._row(row, chain.left if place == 1 else "")
-            own = (
-                self._beside(chain.label)
-                if last and chain.label
-                else {"label": "", "code": "", "code_check": None}
-            )
-            yield keys | own | {"id": escape(label if last else f"{label}-step-{place}"), "form": form}
+            own = self._beside(chain.label if last else "")
+            begins = place == 1 and len(chain.rows) > 1
+            named = {"id": escape(label if last else f"{label}-step-{place}"), "form": form, "begins": begins}
+            yield keys | own | named
 
     def _number(self, chain: Chain) -> int:
         return next(n for n, each in enumerate(_chains(self.document.sections), 1) if each is chain)
@@ -217,7 +263,7 @@ class _Page:
 
         A row in matrix form has the line too, for when it stands in the place of the other.
         """
-        base = label.removesuffix(MATRIX)
+        base = re.sub("|".join(f"{ending}$" for ending in TWINS), "", label)
         line = self.lines.get(base, "")
         finding = self.code_found.get(base)
         return {
@@ -250,10 +296,6 @@ def _how(finding: Finding, words: Words) -> str:
     numbers = {"residual": finding.residual, "entries": finding.entries}
     text = words.page["how"].format(method=words.method(finding.method), **numbers)
     return text + (words.page["same_as"].format(label=finding.same_as) if finding.same_as else "")
-
-
-def _is_matrix(label: str) -> bool:
-    return re.search(rf"{MATRIX}$|-transpose$|-outer$", label) is not None
 
 
 def _plain(prose: str) -> str:

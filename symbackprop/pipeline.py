@@ -277,7 +277,7 @@ class NetworkDerivation:
 
         forms = (form,) if isinstance(form, str) else tuple(form)
         wanted = self.page_forms(forms or self.usual_forms(notation))
-        return page(self.document(notation, wanted, language=language), self.code)
+        return page(self.document(notation, wanted, language=language), self)
 
     def usual_forms(self, notation: str = "nielsen") -> tuple[str, ...]:
         """The forms that are shown in a notation where none is asked for."""

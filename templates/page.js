@@ -32,44 +32,77 @@
   });
   showTheme();
 
+  // ---- the picture, kept in view ----
+  const figure = one("page-picture"), dockButton = one("dock");
+  if (figure) {
+    const dock = document.createElement("div");
+    dock.className = "dock";
+    dock.setAttribute("aria-hidden", "true");
+    dock.append(figure.querySelector("svg").cloneNode(true));
+    for (const part of all("[id], [aria-labelledby]", dock)) {
+      part.removeAttribute("id");
+      part.removeAttribute("aria-labelledby");
+    }
+    document.body.append(dock);
+    let away = false, wanted = matchMedia("(min-width: 64rem)").matches;
+    const show = () => {
+      dock.hidden = !(away && wanted);
+      dockButton.setAttribute("aria-pressed", String(wanted));
+    };
+    dockButton.addEventListener("click", () => { wanted = !wanted; show(); });
+    new IntersectionObserver(([entry]) => {
+      away = !entry.isIntersecting && entry.boundingClientRect.height > 0;
+      show();
+    }).observe(figure);
+    show();
+  }
+
   // ---- lit symbols ----
+  // A key is a quantity, and after a colon the indices of one entry. An entry goes with itself and with
+  // what stands for any entry; a quantity goes with all of them.
   const places = new Map();
   for (const place of all("[data-sbp]")) {
-    const key = place.dataset.sbp;
-    if (!places.has(key)) places.set(key, []);
-    places.get(key).push(place);
+    const name = place.dataset.sbp;
+    if (!places.has(name)) places.set(name, []);
+    places.get(name).push(place);
+  }
+  const entryOf = (place) => (place.dataset.sbpEntry || "").replaceAll(",", ".");
+  const keyOf = (place) => `${place.dataset.sbp}:${entryOf(place)}`;
+  function placesOf(key) {
+    const [name, entry] = key.split(":");
+    return (places.get(name) || []).filter((place) => !entry || !entryOf(place) || entryOf(place) === entry);
   }
   let pointed = null, kept = null;
-  function light(key, on) {
-    for (const place of places.get(key) || []) place.classList.toggle("lit", on);
+  function relight() {
+    const lit = new Set([pointed, kept].filter((key) => key !== null).flatMap(placesOf));
+    for (const place of all(".lit")) if (!lit.has(place)) place.classList.remove("lit");
+    for (const place of lit) place.classList.add("lit");
   }
   function point(key) {
     if (key === pointed) return;
-    if (pointed !== null && pointed !== kept) light(pointed, false);
     pointed = key;
-    if (key !== null) light(key, true);
+    relight();
   }
   function keep(key) {
-    if (kept !== null && kept !== pointed) light(kept, false);
     kept = kept === key ? null : key;
-    if (kept !== null) light(kept, true);
-    for (const symbol of symbols) symbol.setAttribute("aria-pressed", String(symbol.dataset.sbp === kept));
+    for (const symbol of symbols) symbol.setAttribute("aria-pressed", String(keyOf(symbol) === kept));
+    relight();
   }
   const keyAt = (target) => {
     const place = target instanceof Element ? target.closest("[data-sbp]") : null;
-    return place ? place.dataset.sbp : null;
+    return place ? keyOf(place) : null;
   };
   const symbols = all(".symbol");
   for (const symbol of symbols) {
     symbol.tabIndex = 0;
     symbol.setAttribute("role", "button");
     symbol.setAttribute("aria-pressed", "false");
-    symbol.addEventListener("focus", () => point(symbol.dataset.sbp));
+    symbol.addEventListener("focus", () => point(keyOf(symbol)));
     symbol.addEventListener("blur", () => point(null));
     symbol.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
-      keep(symbol.dataset.sbp);
+      keep(keyOf(symbol));
     });
   }
   document.addEventListener("pointerover", (event) => point(keyAt(event.target)));

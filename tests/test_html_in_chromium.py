@@ -338,6 +338,56 @@ def test_pointing_at_a_symbol_lights_up_all_its_occurrences(name: str, key: str,
     assert chromium.run(lit) == []
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_pointing_lights_up_the_place_in_the_picture_and_the_other_way_round(
+    name: str, chromium: Browser
+) -> None:
+    chromium.open(page(name))
+    key = {"any-depth": "delta[l]"}.get(name, "delta1")
+    chromium.point(f".row .katex-html [data-sbp='{key}']")
+    in_picture = "return [...document.querySelectorAll('#page-picture .lit')].map((e) => e.dataset.sbp)"
+    assert set(chromium.run(in_picture)) == {key}
+    lit, plain = chromium.run(
+        "const all = [...document.querySelectorAll('#page-picture text[data-sbp]')];"
+        "const colour = (lit) => getComputedStyle(all.find((e) => e.matches('.lit') === lit)).fill;"
+        "return [colour(true), colour(false)]"
+    )
+    assert lit != plain
+    other = {"any-depth": "W[l]"}.get(name, "W1")
+    chromium.point(f"#page-picture text[data-sbp='{other}']")
+    assert chromium.run("return document.querySelector('.row .katex-html .lit').dataset.sbp") == other
+    assert chromium.run("return document.querySelectorAll('.line-of-code .lit').length") > 0
+
+
+def test_an_entry_lights_up_itself_and_what_stands_for_any_entry(chromium: Browser) -> None:
+    chromium.open(page("two-two-two"))
+    chromium.point("#page-picture text[data-sbp='W2'][data-sbp-entry='2,1']")
+    edges = "return [...document.querySelectorAll('#page-picture .lit')].map((e) => e.dataset.sbpEntry)"
+    assert set(chromium.run(edges)) == {"2,1"}
+    assert chromium.run("return document.querySelectorAll('.row .katex-html .lit').length") > 5
+    chromium.point(".row .katex-html [data-sbp='W2']")
+    assert set(chromium.run(edges)) == {"1,1", "1,2", "2,1", "2,2"}
+
+
+def test_the_picture_stays_in_view_where_it_is_wanted(chromium: Browser) -> None:
+    chromium.open(page("two-two-two"))
+    seen = "return !document.querySelector('.dock').hidden"
+    assert not chromium.run(seen)
+    chromium.point("#delta-1 .sign")
+    chromium.driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 50))")
+    assert chromium.run(seen)
+    chromium.run("document.querySelector('.symbol[data-sbp=W1]').click()")
+    assert chromium.run("return document.querySelectorAll('.dock .lit').length") > 0
+    chromium.click("#dock")
+    assert not chromium.run(seen)
+    ids = chromium.run("return [...document.querySelectorAll('[id]')].map((e) => e.id)")
+    assert len(ids) == len(set(ids))
+    chromium.open(page("two-two-two"), 400)
+    chromium.run("scrollTo(0, 3000)")
+    chromium.driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 50))")
+    assert not chromium.run(seen)
+
+
 def test_a_symbol_can_be_kept_lit_by_mouse_and_by_keyboard(chromium: Browser) -> None:
     chromium.open(page("two-two-two"))
     lit = "return [...new Set([...document.querySelectorAll('.lit')].map((e) => e.dataset.sbp))].sort()"
