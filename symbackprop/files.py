@@ -110,9 +110,7 @@ def page_files(order: Order) -> dict[str, Content]:
 
     shared = order.shared_style
     address = Path(shared).as_posix() if shared else ""
-    made: dict[str, Content] = {
-        f"{order.name}.html": page(order.page, order.derivation, address)
-    }
+    made: dict[str, Content] = {f"{order.name}.html": page(order.page, order.derivation, address)}
     return made | ({shared: shared_style()} if shared else {})
 
 

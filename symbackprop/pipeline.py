@@ -252,15 +252,16 @@ class NetworkDerivation:
         self,
         notation: str = "nielsen",
         form: str | Sequence[str] = (),
+        digits: int = DIGITS,
         language: str = DEFAULT_LANGUAGE,
     ) -> str:
-        """The LaTeX fragment in a notation and one or more forms.
+        """The LaTeX fragment in a notation and one or more forms, its numbers with so many digits.
 
         Raises:
             FormRefused: for a form that makes no sense for this network.
         """
         forms = (form,) if isinstance(form, str) else tuple(form)
-        return self.document(notation, forms, language=language).to_latex()
+        return self.document(notation, forms, digits, language=language).to_latex()
 
     def to_html(
         self,
