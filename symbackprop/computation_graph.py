@@ -564,8 +564,8 @@ def _taken(model: Model, notation: Notation) -> frozenset[str]:
 
 
 def _letters_of(notation: Notation) -> frozenset[str]:
-    """The Latin letters that a notation prints, but for ``e`` and for layers, which are numbers."""
-    apart = ("sbpexp", "sbpanylayer", "sbplastlayer")
+    """The Latin letters that a notation prints, but for ``e``, layers, which are numbers, and words."""
+    apart = ("sbpexp", "sbpanylayer", "sbplastlayer", "sbpfailed", "sbpif", "sbpotherwise")
     macros = (macro for macro in notation.macros if macro.name not in apart)
     return frozenset("".join(_WORDY.sub(" ", macro.definition) for macro in macros))
 

@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from symbackprop import katex
-from symbackprop.check import Equality, Finding
+from symbackprop.check import DEFINITION, Equality, Finding
 from symbackprop.document import Block, Chain, Display, Document, Paragraph, Row, Section, Table
 from symbackprop.errors import NoRule
-from symbackprop.exposition import names_of
 from symbackprop.listing import highlighted, lines_by_label
 from symbackprop.measure import expanded
 from symbackprop.occurrences import Occurrences
@@ -32,6 +31,7 @@ from symbackprop.render import fill
 from symbackprop.symbols import Names, whole
 from symbackprop.version import GENERATOR
 from symbackprop.words import Words
+from symbackprop.writer import names_of
 
 if TYPE_CHECKING:
     from symbackprop.pipeline import NetworkDerivation
@@ -124,7 +124,7 @@ class _Page:
         """The network as SVG, and what the forms have pictures of; none where a notation can't be drawn."""
         shown = {"network", *self.document.forms}
         try:
-            found = pictures_of(self.derivation, self.document.notation.name)
+            found = pictures_of(self.derivation, self.document.notation, self.document.words)
         except NoRule:
             return []
         return [picture.to_svg() for name, picture in found.items() if name in shown]
@@ -278,6 +278,8 @@ class _Page:
         """How a row was checked: a word for the class, a text for people."""
         if finding is None:
             return {"state": "none", "text": escape(self.words["unchecked"])}
+        if finding.method == DEFINITION and finding.holds:
+            return {"state": "none", "text": escape(self.words["definition"])}
         state = "holds" if finding.holds else "fails"
         return {"state": state, "text": escape(f"{self.words[state]}: {_how(finding, self.document.words)}")}
 
@@ -291,6 +293,8 @@ class _Page:
 
 def _how(finding: Finding, words: Words) -> str:
     """The method and the residual, or why there is none, as words."""
+    if finding.method == DEFINITION:
+        return words.page["definition"]
     if finding.residual is None:
         return finding.reason or words.method(finding.method)
     numbers = {"residual": finding.residual, "entries": finding.entries}

@@ -65,7 +65,7 @@ def _smaller(html: str) -> str:
     """The same HTML without what HTML can do without: a page holds thousands of these tags."""
     html = html.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
     html = re.sub(r'(style="[^"]*);"', r'\1"', html)
-    return re.sub(r'((?:<| )[\w-]+(?: [\w-]+=[^\s>]*)*? [\w-]+)="([^\s"\'=<>`/]+)"', r"\1=\2", html)
+    return re.sub(r'((?:<| )[\w-]+(?: [\w-]+=[^\s>]*)*? [\w-]+)="([^\s"\'=<>`/]+)"(?!/)', r"\1=\2", html)
 
 
 def _engine() -> Callable[[str], str] | None:

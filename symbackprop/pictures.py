@@ -52,7 +52,7 @@ class Picture:
 
 
 def pictures_of(
-    derivation: NetworkDerivation, notation: str = DEFAULT, words: Words | None = None
+    derivation: NetworkDerivation, notation: str | Notation = DEFAULT, words: Words | None = None
 ) -> dict[str, Picture]:
     """The pictures that a derivation has, by what they show: ``network``, and ``graph`` where it can be read.
 
@@ -66,8 +66,9 @@ def pictures_of(
     ['The network 2-1', 'The computation graph of 2-1']
     """
     model, words = derivation.model, words or load_words()
+    shown = load_notation(notation) if isinstance(notation, str) else notation
     quantities = (*model.program.quantities.values(), *model.total.quantities.values())
-    names = Names.of(quantities, model.sizes, load_notation(notation), model.last_layer)
+    names = Names.of(quantities, model.sizes, shown, model.last_layer)
     drawings = {"network": network_drawing(model, names, words)}
     try:
         graph = computation_graph(model, names)

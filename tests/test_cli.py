@@ -148,7 +148,12 @@ def test_list(what: str) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     names = [line.split()[0] for line in result.stdout.splitlines()]
     expected = {"activations": "gelu_tanh", "costs": "huber", "layers": "dense", "notations": "nielsen"}
-    assert expected.get(what, {"forms": "matrix", "formats": "slides", "targets": "numpy"}.get(what)) in names
+    assert (
+        expected.get(
+            what, {"forms": "matrix", "formats": "slides", "targets": "numpy", "languages": "de"}.get(what)
+        )
+        in names
+    )
     assert all(len(line.split()) > 2 for line in result.stdout.splitlines())
 
 
@@ -358,8 +363,8 @@ OPTIONS = {
     "a path for a notation": (("--notation", "../../etc/passwd"), "there is no notation"),
     "route": (("--route", "chian"), "route: 'chian': there are chain and composite"),
     "format": (("--to", "pfd"), "--to: 'pfd': there are tex, pdf"),
-    "form": (("--form", "indx"), "form: 'indx': there are index, matrix, components, general"),
-    "wrt": (("--wrt", "q"), "wrt: 'q': besides the parameters there is x"),
+    "form": (("--form", "indx"), "form: 'indx': there are argument, index, matrix, components, general"),
+    "wrt": (("--wrt", "q"), "wrt: 'q': there is no such quantity; the parameters are W1"),
     "widths' options": (("--hidden", "relu"), "--hidden: these go with widths such as 2-3-1"),
 }
 
@@ -373,7 +378,7 @@ def test_refuses_an_option(options: tuple[str, ...], words: str, tmp_path: Path)
 def test_refuses_names_that_go_with_widths() -> None:
     result = run("derive", "2-3-1", "--hidden", "rellu", "--cost", "nothing")
     assert_refused(result, "--hidden: 'rellu': this name is not known; did you mean relu?", lines=2)
-    assert_refused(run("export", "2-1", "--target", "jax"), "--target: 'jax': there are numpy")
+    assert_refused(run("export", "2-1", "--target", "fortran"), "--target: 'fortran': there are numpy")
 
 
 @pytest.mark.parametrize(

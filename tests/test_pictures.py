@@ -290,7 +290,7 @@ def test_a_derivative_that_is_short_is_worked_out_and_a_long_one_named():
         for l in picture("computation-graph", which="graph").drawing.labels
         if l.style == "derivative"
     }
-    assert shown["W3[1,1]"] == r"$2 \sbpsymbol{c} \sbpsymbol{h}$"
+    assert shown["W3[1,1]"] == r"$-2 \sbpsymbol{c} \sbpsymbol{h}$"
     assert shown["W1[1,1]"] == r"$\sbppartial{\sbpexamplecost}{\sbpweight{1}{1}{1}}$"
 
 
