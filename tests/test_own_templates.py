@@ -88,7 +88,8 @@ def make_everything() -> None:
 
     deep = sb.derive(sb.load(str(ROOT / "examples" / "any-depth.toml")))
     program = sb.forward_model(sb.load("2-1")).program
-    assert deep.code and derivation().module_source("scalar") and derivation().module_source("arrays")
+    assert deep.code and derivation().module_source(code="scalar")
+    assert derivation().module_source(code="arrays")
     assert program_source(program, sb.reverse(program))
     document = derivation().document(forms=("index", "matrix", "swell"))
     assert document.to_latex() and document.style() and derivation().to_html()
@@ -226,7 +227,7 @@ def test_a_folder_with_nothing_in_it_or_that_is_none_is_refused(tmp_path: Path) 
     for name, complaint in (
         ("file", "this is no folder"),
         ("none", "there is no such folder"),
-        ("empty", "nothing in it replaces a template: there are any_depth.py.jinja, article.tex.jinja"),
+        ("empty", "nothing in it replaces a template: there are any_depth.py.jinja, array_api.py.jinja"),
     ):
         with pytest.raises(SpecError, match=complaint), own_templates(tmp_path / name):
             pass
