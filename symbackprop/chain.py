@@ -172,11 +172,9 @@ def _differentiate(sweep: Reverse, quantity: Quantity, indices: tuple[sp.Symbol,
     consumers = [e for e in sweep.program.consumers[quantity.name] if _matters(sweep, e)]
     if not consumers:
         raise NoRule(f"the cost does not depend on {quantity.name}: its gradient would be 0")
-    named = _name(sweep, quantity)
     task = _Task(quantity, indices, consumers, sweep)
     derivation, sweep.kind_of[quantity.name] = sweep.kinds.derive(task.key(), task.derive)
-    if named is None and not _worth_inlining(sweep, quantity, derivation):
-        named = _adjoint_quantity(sweep, quantity)
+    named = name_derivative(sweep.program, quantity, original(derivation).result, sweep.taken)
     sweep.adjoints[quantity.name] = Adjoint(quantity, indices, named, derivation)
 
 
@@ -184,36 +182,43 @@ def _matters(sweep: Reverse, equation: Equation) -> bool:
     return equation.quantity == sweep.cost or equation.quantity.name in sweep.adjoints
 
 
-def _name(sweep: Reverse, quantity: Quantity) -> Quantity | None:
-    """The name of a derivative: delta for a pre-activation, a gradient for a parameter, else none yet."""
-    if quantity.role is Role.PRE_ACTIVATION:
-        name = quantity.name.replace(quantity.letter, "delta", 1)
-        return _derivative_of(sweep, quantity, name, "delta", Role.DELTA)
-    if quantity.role in PARAMETER_ROLES | {Role.INPUT, Role.TARGET}:
-        return _derivative_of(sweep, quantity, f"d{quantity.name}", "d", Role.GRADIENT)
-    return None
+def name_derivative(program: Program, of: Quantity, result: sp.Expr, taken: set[str]) -> Quantity | None:
+    """The quantity that stands for the derivative by ``of``, or nothing if its right side is put in.
 
-
-def _derivative_of(sweep: Reverse, of: Quantity, name: str, letter: str, role: Role) -> Quantity:
-    """A quantity for a derivative; a name that something else has already gets the quantity's own added."""
-    while name in sweep.taken:
+    A pre-activation's is a delta and a parameter's a gradient; any other gets a name where its right
+    side, put in, would have sums computed twice. A name that is taken already gets the quantity's own
+    added, and is taken from there on.
+    """
+    role = _derivative_role(program, of, result)
+    if role is None:
+        return None
+    name, letter = {
+        Role.DELTA: (of.name.replace(of.letter, "delta", 1), "delta"),
+        Role.GRADIENT: (f"d{of.name}", "d"),
+        Role.ADJOINT: (f"adjoint_{of.name}", "adjoint"),
+    }[role]
+    while name in taken:
         name = f"{name}_{of.name}"
-    sweep.taken.add(name)
-    return Quantity(name, letter, role, of.layer, of.dims, of, sweep.cost)
+    taken.add(name)
+    return Quantity(name, letter, role, of.layer, of.dims, of, program.outputs[0])
 
 
-def _adjoint_quantity(sweep: Reverse, quantity: Quantity) -> Quantity:
-    return _derivative_of(sweep, quantity, f"adjoint_{quantity.name}", "adjoint", Role.ADJOINT)
+def _derivative_role(program: Program, of: Quantity, result: sp.Expr) -> Role | None:
+    if of.role is Role.PRE_ACTIVATION:
+        return Role.DELTA
+    if of.role in PARAMETER_ROLES | {Role.INPUT, Role.TARGET}:
+        return Role.GRADIENT
+    return None if _worth_inlining(program, of, result) else Role.ADJOINT
 
 
-def _worth_inlining(sweep: Reverse, quantity: Quantity, derivation: Derivation) -> bool:
+def _worth_inlining(program: Program, quantity: Quantity, result: sp.Expr) -> bool:
     """Whether putting the right side in costs no sum twice: it has none, or it is used once."""
-    if not original(derivation).result.has(sp.Sum):
+    if not result.has(sp.Sum):
         return True
-    definition = sweep.program.definitions.get(quantity.name)
+    definition = program.definitions.get(quantity.name)
     if definition is None or definition.quantity.role is not Role.ACTIVATION:
         return False
-    return not definition.rhs.has(sp.Sum) and len(sweep.program.consumers[quantity.name]) == 1
+    return not definition.rhs.has(sp.Sum) and len(program.consumers[quantity.name]) == 1
 
 
 @dataclass(frozen=True)

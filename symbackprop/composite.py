@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 import sympy as sp
 from sympy.core.parameters import distribute
 
-from symbackprop.chain import DELTA_FORM, SIMPLIFY, Adjoint, own_indices
+from symbackprop.chain import DELTA_FORM, SIMPLIFY, Adjoint, name_derivative, own_indices
 from symbackprop.compose import Composition, distinct, quantity_name, raw_gradient
 from symbackprop.delta_naming import (
     Part,
@@ -42,8 +42,8 @@ def composite_route(program: Program, facts: Iterable[Fact] = ()) -> tuple[Adjoi
         facts: declared equalities that a simplification may use.
 
     Returns:
-        For each parameter, the last layer's first, its :class:`~symbackprop.chain.Adjoint`, after
-        those of the deltas that it names.
+        An :class:`~symbackprop.chain.Adjoint` for each delta from the cost back, then one for each
+        parameter, the last layer's first.
 
     Raises:
         NoRule: for a program that isn't layered; the chain route takes any.
@@ -53,7 +53,8 @@ def composite_route(program: Program, facts: Iterable[Fact] = ()) -> tuple[Adjoi
         route = _Route(program, tuple(facts))
         for parameter in _last_layer_first(program):
             route.differentiate(parameter)
-    return tuple(route.adjoints.values())
+    gradients = {parameter.name for parameter in program.parameters}
+    return tuple(sorted(route.adjoints.values(), key=lambda adjoint: adjoint.of.name in gradients))
 
 
 class _Route:
@@ -66,6 +67,7 @@ class _Route:
         self.composite = self.composition.written_out(self.cost.symbol)
         self.definitions = self.composition.folding()
         self.adjoints: dict[str, Adjoint] = {}
+        self.taken = set(program.quantities)
         self.cofactors: dict[str, tuple[sp.Expr, sp.Expr]] = {}
 
     def differentiate(self, parameter: Quantity) -> None:
@@ -80,7 +82,7 @@ class _Route:
             self.collect(log, self.part(quantity, entry))
         context = Context(dict(zip(indices, parameter.dims, strict=True)))
         log.apply((collapse_kronecker, pull_out_factors), context)
-        named = _derivative_quantity(parameter, self.cost, f"d{parameter.name}", "d", Role.GRADIENT)
+        named = name_derivative(self.program, parameter, log.expr, self.taken)
         self.adjoints[parameter.name] = Adjoint(
             parameter, indices, named, Derivation(log.goal, tuple(log.steps))
         )
@@ -140,7 +142,7 @@ class _Route:
         log.apply(DELTA_FORM, context)
         log.record("put_in", self.with_adjoints(log.expr))
         log.apply((*DELTA_FORM, *SIMPLIFY), context)
-        named = self.name(quantity, log.expr)
+        named = name_derivative(self.program, quantity, log.expr, self.taken)
         return Adjoint(quantity, (INDEX,), named, Derivation(log.goal, tuple(log.steps)))
 
     def with_adjoints(self, expr: sp.Expr) -> sp.Expr:
@@ -148,27 +150,12 @@ class _Route:
         partials = [node for node in distinct(expr) if isinstance(node, Partial)]
         return put_in(expr, {p: self.adjoints[quantity_name(p.wrt)].at(p.wrt.indices) for p in partials})
 
-    def name(self, quantity: Quantity, result: sp.Expr) -> Quantity | None:
-        """A delta for a pre-activation; an activation's derivative has a name where sums would repeat."""
-        definition = self.program.definitions[quantity.name]
-        if quantity.role is Role.PRE_ACTIVATION:
-            name = quantity.name.replace(quantity.letter, "delta", 1)
-            return _derivative_quantity(quantity, self.cost, name, "delta", Role.DELTA)
-        if result.has(sp.Sum) and definition.rhs.has(sp.Sum):
-            name = f"adjoint_{quantity.name}"
-            return _derivative_quantity(quantity, self.cost, name, "adjoint", Role.ADJOINT)
-        return None
-
 
 def _record(log: Log, rule: str, after: sp.Expr) -> None:
     """Add a step whose letters are kept as they are: those of the composite, one for each layer."""
     if after != log.expr:
         log.steps.append(Step(rule, log.expr, after))
         log.expr = after
-
-
-def _derivative_quantity(of: Quantity, cost: Quantity, name: str, letter: str, role: Role) -> Quantity:
-    return Quantity(name, letter, role, of.layer, of.dims, of, cost)
 
 
 def _last_layer_first(program: Program) -> Iterator[Quantity]:

@@ -83,7 +83,7 @@ def _fold_factors(node: sp.Expr, patterns: list[sp.Mul], table: Table) -> sp.Exp
     """Factors that together are a power of the right side of a definition, as that power of the entry."""
     for pattern in patterns:
         wanted, entry = dict(rules.powers(pattern)), _latest(table[pattern], table)
-        times = _multiplicity(wanted, dict(rules.powers(node)))
+        times = rules.multiplicity(wanted, dict(rules.powers(node)))
         if times:
             rest = rules.divide(node, {base: exponent * times for base, exponent in wanted.items()})
             node = entry**times * rest
@@ -100,24 +100,14 @@ def _fold_into_sum(node: sp.Expr, wanted: Table, entry: sp.Expr) -> sp.Expr:
         inside = dict(rules.powers(factor.function))
         missing = {base: exponent for base, exponent in wanted.items() if base not in inside}
         outside = dict(rules.powers(node / factor))
-        if len(missing) == len(wanted) or _multiplicity(missing, outside) < 1:
+        if len(missing) == len(wanted) or rules.multiplicity(missing, outside) < 1:
             continue
         present = {base: exponent for base, exponent in wanted.items() if base in inside}
-        if _multiplicity(present, inside) < 1:
+        if rules.multiplicity(present, inside) < 1:
             continue
         body = entry * rules.divide(factor.function, present)
         return rules.divide(node / factor, missing) * sp.Sum(body, *factor.limits)
     return node
-
-
-def _multiplicity(wanted: Table, there: Table) -> int:
-    """How often the powers ``wanted`` go into those that are there; below 0 for their inverse."""
-    ratios = [there.get(base, sp.S.Zero) / exponent for base, exponent in wanted.items()]
-    if all(ratio.is_Rational and ratio >= 1 for ratio in ratios):
-        return int(min(ratios))
-    if all(ratio.is_Rational and ratio <= -1 for ratio in ratios):
-        return int(max(ratios))
-    return 0
 
 
 def _latest(node: sp.Expr, table: Table) -> sp.Expr:

@@ -9,7 +9,7 @@ from symbackprop.document import Document
 from symbackprop.latex_compiler import HOW_TO_GET_TEX, compiled
 from symbackprop.pipeline import NetworkDerivation
 from symbackprop.prose import tex
-from symbackprop.render import fill
+from symbackprop.render import fill, write
 
 
 def derivation_files(derivation: NetworkDerivation, document: Document) -> dict[str, str]:
@@ -64,8 +64,7 @@ def pdf_file(document: Document, folder: Path) -> Path:
     }
     pdf = compiled(sources, "article.tex")
     target = folder / f"{document.name}.pdf"
-    target.with_suffix(".pdf.part").write_bytes(pdf)
-    target.with_suffix(".pdf.part").replace(target)
+    write(target, pdf)
     return target
 
 

@@ -142,8 +142,10 @@ class NetworkDerivation:
 
     @property
     def equations(self) -> tuple[Equation, ...]:
-        """The delta form, for one example, in the order in which it is computed."""
-        return backward_equations(self.adjoints)
+        """The delta form, for one example: deltas from the cost back, then gradients, first layer first."""
+        gradients = (*self.model.program.parameters, *self.model.program.inputs)
+        place = {quantity.name: number for number, quantity in enumerate(gradients, 1)}
+        return backward_equations(sorted(self.adjoints, key=lambda a: place.get(a.of.name, 0)))
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

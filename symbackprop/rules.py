@@ -238,6 +238,22 @@ def powers(expr: sp.Expr) -> Iterator[tuple[sp.Expr, sp.Expr]]:
             yield (base, exponent) if not factor.is_Rational else (factor, sp.S.One)
 
 
+def multiplicity(wanted: Mapping[sp.Expr, sp.Expr], there: Mapping[sp.Expr, sp.Expr]) -> int:
+    """How often the powers ``wanted`` go into those that are there; below 0 for their inverse.
+
+    >>> x, y = sp.symbols("x y")
+    >>> multiplicity({x: sp.Integer(1), y: sp.Integer(2)}, {x: sp.Integer(3), y: sp.Integer(5)})
+    2
+    """
+    ratios = [there.get(base, sp.S.Zero) / exponent for base, exponent in wanted.items()]
+    if not ratios or not all(ratio.is_Rational for ratio in ratios):
+        return 0
+    whole = [int(ratio) for ratio in ratios]
+    if all(times > 0 for times in whole):
+        return min(whole)
+    return max(whole) if all(times < 0 for times in whole) else 0
+
+
 def divide(expr: sp.Expr, divisor: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
     """``expr`` without the powers in ``divisor``."""
     left = dict(powers(expr))
@@ -309,21 +325,10 @@ def _replace(node: sp.Expr, pattern: sp.Expr, entry: sp.Expr) -> sp.Expr:
     if not isinstance(node, sp.Mul | sp.Pow) or isinstance(pattern, sp.Add):
         return node
     wanted, there = dict(powers(pattern)), dict(powers(node))
-    times = _multiplicity(wanted, there)
+    times = multiplicity(wanted, there)
     if not times:
         return node
     return entry**times * divide(node, {base: exponent * times for base, exponent in wanted.items()})
-
-
-def _multiplicity(wanted: dict[sp.Expr, sp.Expr], there: dict[sp.Expr, sp.Expr]) -> int:
-    """How often the powers ``wanted`` go into ``there``; negative for the inverse, 0 for not at all."""
-    ratios = [there.get(base, sp.S.Zero) / exponent for base, exponent in wanted.items()]
-    if not all(ratio.is_Rational for ratio in ratios):
-        return 0
-    whole = [int(ratio) for ratio in ratios]
-    if all(ratio > 0 for ratio in whole):
-        return min(whole)
-    return max(whole) if all(ratio < 0 for ratio in whole) else 0
 
 
 def derivative_in_terms_of_output(expr: sp.Expr, context: Context) -> sp.Expr:

@@ -200,7 +200,20 @@ def test_lower_layers_interchange_the_sums_first():
 
 def test_the_last_layer_comes_first():
     names = [adjoint.named.name for adjoint in composite_route(model(["g", "g"]).program)]
-    assert names == ["delta2", "dW2", "db2", "delta1", "dW1", "db1"]
+    assert names == ["delta2", "delta1", "dW2", "db2", "dW1", "db1"]
+
+
+@pytest.mark.parametrize("activations", [["tanh", "softmax", "sigmoid"], ["softmax", "log_softmax"], ["relu"]])
+@pytest.mark.parametrize("wrt", [(), ("x",)])
+def test_equations_are_in_the_order_in_which_they_are_computed(activations, wrt):
+    network = model(activations).network
+    chain, composite = (derive(network, route, wrt).equations for route in ("chain", "composite"))
+    assert [e.quantity.name for e in chain] == [e.quantity.name for e in composite]
+    backward = {e.quantity.name for e in chain}
+    known: set[str] = set()
+    for equation in composite:
+        assert equation.names & backward <= known, f"{equation} comes too early"
+        known.add(equation.quantity.name)
 
 
 def test_a_hidden_softmax_names_the_adjoint_of_its_activation():
