@@ -17,6 +17,7 @@ import sympy as sp
 from symbackprop.equations import Equation, Quantity
 from symbackprop.errors import NoRule
 from symbackprop.indices import at_indices, fresh_index, outermost, put_in, split_product
+from symbackprop.layers import LayerSum
 
 Dims = tuple[sp.Expr, ...]
 Letters = tuple[sp.Symbol, ...]
@@ -88,6 +89,19 @@ class Total(Array):
     @property
     def dims(self) -> Dims:
         return self.arg.dims[: self.axis] + self.arg.dims[self.axis + 1 :]
+
+
+@dataclass(frozen=True)
+class LayerTotal(Array):
+    """The sum over all layers of a number that belongs to a layer."""
+
+    arg: Array
+    layer: sp.Symbol
+    last: sp.Expr
+
+    @property
+    def dims(self) -> Dims:
+        return self.arg.dims
 
 
 @dataclass(frozen=True)
@@ -254,6 +268,8 @@ class Vectoriser:
             return self.entry(expr)
         if isinstance(expr, sp.Sum):
             return self.contraction(expr, order, sizes)
+        if isinstance(expr, LayerSum):
+            return Labelled(LayerTotal(self.labelled(expr.term, (), {}).array, expr.layer, expr.last), ())
         if isinstance(expr, sp.log) and isinstance(expr.args[0], sp.Sum):
             body, bound, upper = outermost(expr.args[0])
             if isinstance(body, sp.exp):
@@ -460,6 +476,11 @@ def _(array: Total, indices: tuple[sp.Expr, ...]) -> sp.Expr:
     inner = entry_of(array.arg, (*indices[: array.axis], bound, *indices[array.axis :]))
     limits = (bound, 1, array.arg.dims[array.axis])
     return sp.log(sp.Sum(sp.exp(inner), limits)) if array.log_exp else sp.Sum(inner, limits)
+
+
+@_entry_of.register
+def _(array: LayerTotal, indices: tuple[sp.Expr, ...]) -> sp.Expr:
+    return LayerSum(entry_of(array.arg, indices), array.layer, array.last)
 
 
 @_entry_of.register

@@ -131,11 +131,14 @@ def _derive_total(model: Model, lift: Lift, adjoint: Adjoint, entry: sp.Expr) ->
     cost, example_cost = total.quantity.symbol, model.total.inputs[0][EXAMPLE]
     of_one = Partial(example_cost, entry)
     log = Log(Partial(cost, entry))
-    penalties = [e for e in model.total if e.quantity.role is Role.PENALTY and adjoint.of.name in e.names]
+    penalties = [e for e in model.total if e.quantity.role is Role.PENALTY and derivative(e.rhs, entry) != 0]
     terms = [_over_examples(Partial(cost, example_cost) * of_one, EXAMPLE not in entry.free_symbols)]
     terms += [Partial(cost, e.lhs) * Partial(e.lhs, entry) for e in penalties]
     log.record("chain_rule", sp.Add(*terms))
-    log.record("differentiate", log.expr.xreplace(_local_derivatives(total, example_cost, penalties, entry)))
+    dims = lift.quantity(adjoint.of).dims
+    ranges = Context({EXAMPLE: EXAMPLES, **dict(zip(entry.indices, dims, strict=True))})
+    local = _local_derivatives(total, example_cost, penalties, entry, ranges)
+    log.record("differentiate", log.expr.xreplace(local))
     log.record("put_in", put_in(log.expr, {of_one: lift.expr(_result(adjoint))}))
     log.apply(SHORTEN, Context())
     return Derivation(log.goal, tuple(log.steps))
@@ -151,27 +154,13 @@ def _result(adjoint: Adjoint) -> sp.Expr:
 
 
 def _local_derivatives(
-    total: Equation, example_cost: sp.Expr, penalties: list[Equation], entry: sp.Expr
+    total: Equation, example_cost: sp.Expr, penalties: list[Equation], entry: sp.Expr, ranges: Context
 ) -> dict[sp.Expr, sp.Expr]:
     cost = total.quantity.symbol
-    ranges = Context({EXAMPLE: EXAMPLES, **_ranges(entry, penalties)})
     one = collapse_kronecker(derivative(total.rhs, example_cost), ranges)
     found = {Partial(cost, example_cost): one}
     for equation in penalties:
         found[Partial(cost, equation.lhs)] = derivative(total.rhs, equation.lhs)
         slope = collapse_kronecker(derivative(equation.rhs, entry), ranges)
         found[Partial(equation.lhs, entry)] = slope
-    return found
-
-
-def _ranges(entry: sp.Expr, penalties: list[Equation]) -> dict[sp.Expr, sp.Expr]:
-    """The range of each index of the entry, read off the sums that run over that entry's quantity."""
-    found: dict[sp.Expr, sp.Expr] = {}
-    for equation in penalties:
-        for total in equation.rhs.atoms(sp.Sum):
-            bounds = {bound: upper for bound, _, upper in total.limits}
-            for other in total.function.atoms(sp.Indexed):
-                if other.base == entry.base:
-                    pairs = zip(entry.indices, other.indices, strict=True)
-                    found.update({mine: bounds[theirs] for mine, theirs in pairs if theirs in bounds})
     return found

@@ -17,6 +17,7 @@ from symbackprop.equations import Bracket
 from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
 from symbackprop.indices import fresh_index, outermost, summed
+from symbackprop.layers import LayerSum, at_layers, layer_in
 
 Rule = Callable[[sp.Expr], sp.Expr]
 
@@ -115,6 +116,19 @@ def _(node: sp.Sum, wrt: sp.Expr, visit: Rule) -> sp.Expr:
     if inner == 0:
         return sp.S.Zero
     return summed(inner, (bound, 1, upper)) if inner.has(sp.Piecewise) else sp.Sum(inner, (bound, 1, upper))
+
+
+@_derivative.register
+def _(node: LayerSum, wrt: sp.Expr, visit: Rule) -> sp.Expr:
+    """Of a sum over layers the one term counts that is about the layer of ``wrt``."""
+    own = layer_in(str(wrt.base)) if isinstance(wrt, sp.Indexed) else None
+    used = [layer_in(str(base)) for base in node.term.atoms(sp.IndexedBase)]
+    if own is None or own[0] not in {found[0] for found in used if found is not None}:
+        inner = visit(node.term)
+        return LayerSum(inner, node.layer, node.last) if inner != 0 else sp.S.Zero
+    if any(found is None or found[1] != node.layer for found in used):
+        raise NoRule(f"no rule differentiates a sum over layers whose terms are about several: {node}")
+    return visit(at_layers(node.term, {node.layer: own[1]}))
 
 
 @_derivative.register

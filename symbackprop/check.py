@@ -23,9 +23,10 @@ from symbackprop.chain import Adjoint
 from symbackprop.equations import Derivation, Equation, Fact, Partial, Program, Quantity, Role, names_in
 from symbackprop.errors import NoRule
 from symbackprop.evaluate import Instance, small_sizes
-from symbackprop.forward import Model, forward_model
+from symbackprop.forward import Model, forward_model, numbered
 from symbackprop.functions import ScalarFunction
 from symbackprop.kinds import signature
+from symbackprop.layers import LAST, LAYER, at_layers, name_at
 
 INSTANCES = 2
 """In how many instances an equality is checked, at the least."""
@@ -502,20 +503,12 @@ def _general_equalities(model: Model, adjoints: Sequence[Adjoint]) -> Iterator[E
 
 def at_depth(model: Model, depth: int = CONCRETE_DEPTH) -> Model:
     """The model of the same network with a number of layers instead of a symbol."""
-    hidden, output = model.network.layers
-    return forward_model(replace(model.network, depth=None, layers=(*(hidden,) * (depth - 1), output)))
+    return forward_model(numbered(model.network, depth))
 
 
 def layer_values(model: Model, depth: int = CONCRETE_DEPTH) -> list[dict[sp.Symbol, int]]:
     """Numbers for the symbols l and L: the last layer is ``depth``, and l is each layer before it."""
-    last = next(s for s in _layer_symbols(model) if s.name == model.network.depth)
-    general = next(s for s in _layer_symbols(model) if s != last)
-    return [{last: depth, general: number} for number in range(1, depth)]
-
-
-def _layer_symbols(model: Model) -> list[sp.Symbol]:
-    layers = (q.layer for q in model.program.quantities.values() if q.layer is not None)
-    return sorted(set().union(*(layer.free_symbols for layer in layers)), key=str)
+    return [{LAST: depth, LAYER: number} for number in range(1, depth)]
 
 
 def instantiate(expr: sp.Expr, layers: Mapping[sp.Symbol, int], symbolic: Model, concrete: Model) -> sp.Expr:
@@ -531,30 +524,15 @@ class _Layers:
 
     def __init__(self, symbolic: Model, concrete: Model, layers: Mapping[sp.Symbol, int]) -> None:
         self.concrete = concrete
-        self.numbers: dict[sp.Basic, sp.Basic] = {s: sp.Integer(n) for s, n in layers.items()}
-        own = {q.layer for q in symbolic.program.quantities.values() if q.layer is not None}
-        every = {layer + step for layer in own for step in (-1, 0, 1)}
-        self.texts = {str(layer).replace(" ", ""): layer.xreplace(self.numbers) for layer in every}
+        self.numbers = {symbol: sp.Integer(number) for symbol, number in layers.items()}
 
     def name(self, name: str) -> str:
         """A quantity's name, or that of a size, with the layer's number."""
-        for text, number in self.texts.items():
-            if name == f"n_{text}":
-                return f"n_{number}"
-            if name.endswith(f"[{text}]"):
-                letter = name[: -len(text) - 2]
-                return "x" if (letter, number) == ("a", 0) else f"{letter}{number}"
-        return name
+        return name_at(name, self.numbers)
 
     def expr(self, expr: sp.Expr) -> sp.Expr:
         """An expression with all its names changed."""
-        names: dict[sp.Basic, sp.Basic] = dict(self.numbers)
-        for symbol in expr.atoms(sp.Symbol, sp.IndexedBase):
-            if isinstance(symbol, sp.IndexedBase):
-                names[symbol] = sp.IndexedBase(self.name(str(symbol.label)), real=True)
-            elif symbol not in names and self.name(symbol.name) != symbol.name:
-                names[symbol] = sp.Symbol(self.name(symbol.name), **symbol.assumptions0)
-        return expr.xreplace(names)
+        return at_layers(expr, self.numbers)
 
     def derivative(self, quantity: Quantity) -> Quantity:
         """A named derivative, of the numbered quantity."""
@@ -574,8 +552,7 @@ class _Layers:
         left, right = self.expr(equality.left), self.expr(equality.right)
         free = tuple((index, self.expr(dim)) for index, dim in equality.free)
         names = names_in(equality.left) | names_in(equality.right)
-        general = next(symbol for symbol in layers if self.numbers[symbol] != max(self.numbers.values()))
-        where = f" at {general} = {layers[general]}" if any(_speaks_of(n, general) for n in names) else ""
+        where = f" at {LAYER} = {layers[LAYER]}" if any(_speaks_of(n, LAYER) for n in names) else ""
         return replace(equality, label=equality.label + where, left=left, right=right, free=free)
 
 

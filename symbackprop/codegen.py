@@ -51,11 +51,12 @@ class Generator:
     batch: Batch
     helpers: Helpers = field(default_factory=Helpers)
     code: str = "auto"
+    sizes: Mapping[sp.Symbol, str] | None = None
 
     @cached_property
     def names(self) -> Names:
         """How sizes and open symbols are called in the code."""
-        sizes = {symbol: _size_code(size) for symbol, size in self.model.sizes}
+        sizes = self.sizes or {symbol: _size_code(size) for symbol, size in self.model.sizes}
         symbols = {symbol.name: python_name(symbol.name) for symbol in self.open_symbols}
         quantities = {"C_x": "example_costs", "R": "penalty", "C": "total"}
         return Names({**sizes, EXAMPLES: "N"}, quantities, symbols, self.helpers)

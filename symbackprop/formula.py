@@ -18,7 +18,7 @@ import sympy as sp
 
 from symbackprop.catalogue import ACTIVATIONS, COSTS
 from symbackprop.formula_text import LAMBDA, FormulaError, tree
-from symbackprop.names import did_you_mean, why_illegal
+from symbackprop.names import did_you_mean, why_illegal, why_no_other
 from symbackprop.network import WIDTH, Activation, Formula, argument, index, vector_argument
 from symbackprop.piecewise import absolute, choose, larger, sign, smaller
 
@@ -227,7 +227,7 @@ class _Reader:
         if name in self.functions or name == "where":
             raise self.error(node, f"{name} is a function: write {name}(...)")
         if self.open_names and name not in ("x", "y", "z", "a"):
-            if name != "lambda" and (reason := why_illegal(name)):
+            if name != "lambda" and (reason := why_illegal(name) or why_no_other(name)):
                 raise self.error(node, reason)
             return sp.Symbol(name, real=True)
         raise self.error(node, self.unknown(name))

@@ -14,10 +14,21 @@ from functools import cached_property
 import sympy as sp
 
 from symbackprop.equations import Equation, Fact, Program, Quantity, Role, label_of
-from symbackprop.errors import Problem, SpecError
+from symbackprop.errors import FormRefused
 from symbackprop.functions import scalar_function
 from symbackprop.indices import EXAMPLE, fresh_index, index_symbol, rebuilt, rename_bound, size_symbol
-from symbackprop.network import WIDTH, Activation, Layer, Network, argument, index, vector_argument
+from symbackprop.layers import LAST, LAYER, LayerSum, layered_name, written
+from symbackprop.network import (
+    WIDTH,
+    Activation,
+    Layer,
+    Network,
+    Size,
+    argument,
+    index,
+    size_family,
+    vector_argument,
+)
 
 EXAMPLES = size_symbol("N")
 """The number of examples of a batch."""
@@ -54,14 +65,13 @@ class Model:
 
     @property
     def last_layer(self) -> sp.Expr:
-        """The number, or the symbol, of the output layer."""
-        depth = self.network.depth
-        return sp.Integer(len(self.network.layers)) if depth is None else index_symbol(depth)
+        """The number of the output layer, or L for a network with a symbol for its depth."""
+        return LAST if self.symbolic_depth else sp.Integer(len(self.network.layers))
 
     @property
     def general_layer(self) -> sp.Symbol:
         """The letter of any hidden layer, for a network with a symbol for its depth."""
-        return index_symbol("l" if self.network.depth != "l" else "h")
+        return LAYER
 
     @property
     def symbolic_depth(self) -> bool:
@@ -93,13 +103,7 @@ def forward_model(network: Network) -> Model:
 def quantity(letter: str, role: Role, layer: sp.Expr, *dims: sp.Expr) -> Quantity:
     """A quantity of a layer, named after its letter and layer: ``W1``, ``z[l+1]``."""
     layer = sp.sympify(layer)
-    suffix = _written(layer) if layer.is_Integer else f"[{_written(layer)}]"
-    return Quantity(f"{letter}{suffix}", letter, role, layer, dims)
-
-
-def _written(layer: sp.Expr) -> str:
-    """A layer as part of a name; SymPy's printer is slow for plain numbers."""
-    return str(int(layer)) if layer.is_Integer else str(layer).replace(" ", "")
+    return Quantity(layered_name(letter, layer), letter, role, layer, dims)
 
 
 class _Builder:
@@ -130,7 +134,18 @@ class _Builder:
         return {}
 
     def size(self, layer: sp.Expr) -> sp.Symbol:
-        return size_symbol(f"n_{_written(layer)}")
+        return size_symbol(f"n_{written(layer)}")
+
+    def factor(self, factor: sp.Expr) -> sp.Expr:
+        """A factor of the spec with the program's own sizes in place of those that the spec names.
+
+        A spec's own symbol for a size never enters an equation, so no index can have its name.
+        """
+        return factor.xreplace({shown: symbol for symbol, shown in self.nameable() if shown.is_Symbol})
+
+    def nameable(self) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
+        """The sizes that a factor can name; of several with one name the last stands for all."""
+        return self.sizes()
 
     def sizes(self) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
         declared = (self.network.input_size, *(layer.size for layer in self.network.layers))
@@ -177,7 +192,8 @@ class _Builder:
         cost, outputs = self.network.cost, targets.dims[0]
         a = quantity("a", Role.ACTIVATION, self.last, outputs)
         one = cost.formula.expr.xreplace({argument("a"): a[J], argument("y"): targets[J]})
-        factor = cost.scale / outputs if cost.outputs == "mean" else cost.scale
+        scale = self.factor(cost.scale)
+        factor = scale / outputs if cost.outputs == "mean" else scale
         example_cost = Quantity("C_x", "C", Role.EXAMPLE_COST, None, ())
         return Equation(example_cost, (), factor * sp.Sum(one, (J, 1, outputs)), "cost")
 
@@ -191,12 +207,16 @@ class _Builder:
         if self.network.penalty is None:
             equations: tuple[Equation, ...] = (Equation(cost, (), rhs, "total-cost"),)
         else:
-            squares = self.network.penalty * sp.Add(*map(_squares, _weights(program)))
+            squares = self.factor(self.network.penalty) * self.squared_weights(program)
             equations = (
                 Equation(penalty, (), squares, "penalty"),
                 Equation(cost, (), rhs + penalty.symbol, "total-cost"),
             )
         return Program((each,), program.parameters, equations, (cost,))
+
+    def squared_weights(self, program: Program) -> sp.Expr:
+        """The sum of the squares of all weights."""
+        return sp.Add(*map(_squares, _weights(program)))
 
     def facts(self, targets: Quantity) -> tuple[Fact, ...]:
         if "targets_sum_to_one" not in self.network.facts:
@@ -210,32 +230,51 @@ class _SymbolicDepth(_Builder):
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
-        self.last = index_symbol(str(network.depth))
-        self.general = index_symbol("l" if network.depth != "l" else "h")
-        if network.penalty is not None:
-            wanted = "a penalty needs a number of layers: leave out the penalty, or depth"
-            raise SpecError(network.name, [Problem("penalty", None, wanted)])
+        self.last = LAST
+
+    def nameable(self) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
+        return tuple((symbol, shown) for symbol, shown in self.sizes() if symbol != self.size(LAYER))
 
     def sizes(self) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
-        return ()
+        """Those of the input, of a hidden layer and of the output, and the depth."""
+        network, depth = self.network, size_symbol(str(self.network.depth))
+        hidden, output = (layer.size for layer in network.layers)
+        last = self.size(LAST) if output == f"n_{depth}" else _declared_size(output)
+        return (
+            (self.size(sp.Integer(0)), _declared_size(network.input_size)),
+            *self.hidden_sizes(hidden),
+            (self.size(LAST), last),
+            (LAST, depth),
+        )
+
+    def hidden_sizes(self, size: Size) -> Iterator[tuple[sp.Symbol, sp.Expr]]:
+        """n_l and its like: of a family such as r_l each layer has its own, else all have the same."""
+        family = size_family(size)
+        same = (LAYER, LAST - 1) if family is None else (LAYER - 1, LAYER, LAYER + 1, LAST - 1)
+        for layer in same:
+            yield self.size(layer), _declared_size(f"{family}_{written(layer)}" if family else size)
+
+    def squared_weights(self, program: Program) -> sp.Expr:
+        weight = quantity("W", Role.WEIGHT, LAYER, self.size(LAYER), self.size(LAYER - 1))
+        return LayerSum(_squares(weight), LAYER, LAST)
 
     def outside(self) -> tuple[Quantity, ...]:
-        before = (self.general - 1, self.last - 1)
+        before = (LAYER - 1, self.last - 1)
         return tuple(quantity("a", Role.ACTIVATION, layer, self.size(layer)) for layer in before)
 
     def given(self, cost: Quantity) -> dict[str, Quantity]:
-        after, size = self.general + 1, self.size(self.general + 1)
+        after, size = LAYER + 1, self.size(LAYER + 1)
         z = quantity("z", Role.PRE_ACTIVATION, after, size)
         delta = quantity("delta", Role.DELTA, after, size)
         return {z.name: replace(delta, of=z, cost=cost)}
 
     def layers(self, inputs: Quantity) -> Iterator[Equation]:
         hidden, output = self.network.layers
-        for layer, number in ((hidden, self.general), (hidden, self.general + 1), (output, self.last)):
+        for layer, number in ((hidden, LAYER), (hidden, LAYER + 1), (output, self.last)):
             before = quantity("a", Role.ACTIVATION, number - 1, self.size(number - 1))
             pre_activation, activation = self.layer(layer, number, before)
             yield pre_activation
-            if number != self.general + 1:
+            if number != LAYER + 1:
                 yield activation
 
 
@@ -277,5 +316,54 @@ def _function_letters(network: Network) -> dict[str, str]:
     return {name: "sigma" if name == "sigmoid" else name for name in names}
 
 
-def _declared_size(size: int | str) -> sp.Expr:
+def numbered(network: Network, depth: int) -> Network:
+    """The same network with a number of layers in place of the symbol.
+
+    >>> from symbackprop.spec import from_mapping
+    >>> layers = [{"size": size, "activation": "tanh"} for size in ("n_l", 2)]
+    >>> spec = {"name": "any", "depth": "L", "input": {"size": 3}, "layers": layers}
+    >>> [layer.size for layer in numbered(from_mapping(spec | {"cost": {"kind": "hinge"}}), 3).layers]
+    ['n_1', 'n_2', 2]
+    """
+    hidden, output = network.layers
+    family, count = size_family(hidden.size), {index(str(network.depth)): sp.Integer(depth)}
+    layers = (
+        replace(hidden, size=hidden.size if family is None else f"{family}_{number}")
+        for number in range(1, depth)
+    )
+    cost = replace(network.cost, scale=network.cost.scale.xreplace(count))
+    penalty = None if network.penalty is None else network.penalty.xreplace(count)
+    return replace(network, depth=None, layers=(*layers, output), cost=cost, penalty=penalty)
+
+
+def any_number(network: Network) -> Network:
+    """The network of any number of layers with a hidden and an output layer like those of this one.
+
+    Raises:
+        FormRefused: where a factor names the size of a hidden layer, which is that of one layer only.
+    """
+    hidden, output = network.layers[0], network.layers[-1]
+    ends = {network.input_size: "n_0", output.size: "n_L"}
+    own = {index(size): index(name) for size, name in ends.items() if isinstance(size, str)}
+    factors = (network.cost.scale, network.penalty or sp.S.Zero)
+    between = {index(layer.size) for layer in network.layers if isinstance(layer.size, str)} - own.keys()
+    used = set().union(*(factor.free_symbols for factor in factors))
+    if named := used & between:
+        raise FormRefused(
+            f"form: general: a factor names {min(map(str, named))}, the size of one hidden layer: "
+            "use index or matrix"
+        )
+    scale, penalty = (factor.xreplace(own) for factor in factors)
+    return replace(
+        network,
+        depth=next(name for name in ("L", "M", "K", "H") if name not in {symbol.name for symbol in used}),
+        input_size="n_0",
+        layers=(replace(hidden, size="n_l"), replace(output, size="n_L")),
+        cost=replace(network.cost, scale=scale),
+        penalty=None if network.penalty is None else penalty,
+        values=None,
+    )
+
+
+def _declared_size(size: Size) -> sp.Expr:
     return sp.Integer(size) if isinstance(size, int) else size_symbol(size)

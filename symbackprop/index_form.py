@@ -16,6 +16,7 @@ from symbackprop.equations import Role
 from symbackprop.functions import ScalarFunction, prime
 from symbackprop.kinds import Renamed, original
 from symbackprop.latex import latex
+from symbackprop.size_sentences import OF_LAYER, misleading, size_by_layer, size_sentences
 from symbackprop.symbols import function_name, layer_argument
 from symbackprop.writer import Claim, Writer, facts_of
 
@@ -60,10 +61,7 @@ def _is_gradient(adjoint: Adjoint) -> bool:
 def _network(writer: Writer) -> Iterator[Block]:
     """The forward equations, with a sentence for layers that are like one that is shown."""
     yield Paragraph(" ".join(_conventions(writer)))
-    sizes = [(symbol, size) for symbol, size in writer.model.sizes if size != symbol]
-    if sizes:
-        listed = ", ".join(rf"${writer.size(symbol)} = {latex(n, writer.names)}$" for symbol, n in sizes)
-        yield Paragraph(writer.say("sizes", sizes=listed))
+    yield from map(Paragraph, size_sentences(writer))
     yield Display(tuple(writer.definition(equation) for equation in writer.shown_layers))
     for group in writer.layer_groups:
         first, *others = (f"${layer_argument(layer, writer.names)}$" for layer in group)
@@ -77,7 +75,9 @@ def _conventions(writer: Writer) -> Iterator[str]:
     notation = writer.names.notation
     if writer.model.symbolic_depth:
         starts = "" if notation.input_is_activation else writer.say("starts")
-        yield writer.say("general_network", starts=starts)
+        yield writer.say("general_network", starts=starts, size=size_by_layer(writer, OF_LAYER))
+    elif misleading(writer.model):
+        yield writer.say("network_named")
     else:
         yield writer.say("network")
     if notation.index.start == 0:

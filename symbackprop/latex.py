@@ -7,7 +7,7 @@ with no function is refused by its name.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import singledispatch
@@ -18,6 +18,7 @@ from sympy.logic.boolalg import BooleanTrue
 from symbackprop.equations import Bracket, ExplicitPartial, Partial, Role
 from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
+from symbackprop.layers import LayerSum
 from symbackprop.measure import rendered_width
 from symbackprop.numbers_tex import decimal, is_decimal, whole_number
 from symbackprop.paper_order import (
@@ -52,6 +53,7 @@ from symbackprop.symbols import (
     function_name,
     index,
     indexed,
+    layer_argument,
     size,
     symbol,
 )
@@ -397,7 +399,7 @@ def _quotient(number: sp.Expr, over: list[sp.Expr], under: list[sp.Expr], printe
 
 
 def _stays_outside(factor: sp.Expr) -> bool:
-    return isinstance(factor, sp.Sum | Partial) or is_kronecker(factor) or factor.has(sp.Piecewise)
+    return isinstance(factor, sp.Sum | LayerSum | Partial) or is_kronecker(factor) or factor.has(sp.Piecewise)
 
 
 def _fraction(sides: Callable[[Printer], tuple[Piece, Piece]], printer: Printer) -> Piece:
@@ -453,8 +455,19 @@ def _base(base: sp.Expr, printer: Printer) -> Piece:
 
 @_piece.register
 def _(node: sp.Sum, printer: Printer) -> Piece:
-    body, negative = _sum_body(node.function, printer)
     signs = [_sum_sign(limits, printer) for limits in reversed(node.limits)]
+    return _summation(node.function, signs, printer)
+
+
+@_piece.register
+def _(node: LayerSum, printer: Printer) -> Piece:
+    layer, last = (layer_argument(part, printer.names) for part in (node.layer, node.last))
+    return _summation(node.term, [rf"\sum_{{{layer}=1}}^{{{last}}}"], printer)
+
+
+def _summation(summed: sp.Expr, signs: Sequence[str], printer: Printer) -> Piece:
+    """What is summed with the signs of its sums, the outer one first."""
+    body, negative = _sum_body(summed, printer)
     first = replace(body.tokens[0], cost=None)
     tokens = (*(Token(sign) for sign in signs), first, *(deeper(t, 1) for t in body.tokens[1:]))
     height = max(body.height, _SUM if printer.style is Style.DISPLAY else 1)

@@ -12,6 +12,7 @@ _SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 _NUMBERED = re.compile(
     r"(W|w|b|z|a|x|y|t|C|C_x|delta|adjoint_a)_?\d*|(grad|d|adjoint)_?[A-Za-z]_?\d*|(factor|scale|ones_|u)\d+"
 )
+_SIZE_OF_LAYER = re.compile(r"n_(\d+|[A-Za-z])")
 _LENGTH = 30
 
 _INDICES_AND_QUANTITIES = "i j k l p q r s t N R pi e"
@@ -41,6 +42,17 @@ def why_illegal(name: str) -> str | None:
         return f"a symbol's name has at most {_LENGTH} characters"
     if name in RESERVED or _NUMBERED.fullmatch(name) or keyword.iskeyword(name):
         return f"the name {name} is already taken: choose another, such as n_0, width or alpha"
+    return None
+
+
+def why_no_other(name: str) -> str | None:
+    """Say why ``name``, a legal one, can't be that of anything but a size, or nothing if it can.
+
+    >>> why_no_other("n_1")
+    'n_1 is what the size of a layer is called: choose another name'
+    """
+    if _SIZE_OF_LAYER.fullmatch(name):
+        return f"{name} is what the size of a layer is called: choose another name"
     return None
 
 

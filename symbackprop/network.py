@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import sympy as sp
 
 Size = int | str
 Numbers = float | tuple["Numbers", ...]
+
+
+def size_family(size: Size) -> str | None:
+    """The letter of sizes of which every hidden layer l has its own: r for ``r_l``.
+
+    >>> size_family("r_l"), size_family("width"), size_family(30)
+    ('r', None, None)
+    """
+    found = re.fullmatch(r"(\w+)_l", size) if isinstance(size, str) else None
+    return found[1] if found else None
 
 
 @dataclass(frozen=True)

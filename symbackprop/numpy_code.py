@@ -10,7 +10,19 @@ from functools import singledispatch
 import sympy as sp
 from sympy.logic.boolalg import Boolean
 
-from symbackprop.arrays import Array, Einsum, Entry, Map, MatMul, Operand, Outer, Softmax, Total, Transpose
+from symbackprop.arrays import (
+    Array,
+    Einsum,
+    Entry,
+    LayerTotal,
+    Map,
+    MatMul,
+    Operand,
+    Outer,
+    Softmax,
+    Total,
+    Transpose,
+)
 from symbackprop.calculus import derivative
 from symbackprop.equations import Role
 from symbackprop.errors import NoRule
@@ -136,6 +148,12 @@ def total_call(array: Total, names: Names, keepdims: bool) -> str:
     names.helpers.kernels.update({name} & {"_log_sum_exp"})
     axis = f", axis={array.axis}" if len(array.arg.dims) > 1 or array.log_exp else ""
     return f"{name}({_array(array.arg, names).text}{axis}{', keepdims=True' if keepdims else ''})"
+
+
+@_array.register
+def _(array: LayerTotal, names: Names) -> Code:
+    layer, last = names.symbol(array.layer), names.symbol(array.last)
+    return Code(f"sum({_array(array.arg, names).text} for {layer} in range(1, {last} + 1))")
 
 
 @_array.register
@@ -279,8 +297,8 @@ def _is_binary(number: sp.Rational) -> bool:
 
 def _product(above: list[sp.Expr], below: list[sp.Expr], scope: _Scalar) -> Code:
     text = " * ".join(_factor(factor, scope).inside(UNARY) for factor in above)
-    for factor in below:
-        text += f" / {_factor(factor, scope).inside(UNARY)}"
+    for divisor in (_factor(factor, scope).inside(UNARY) for factor in below):
+        text += f" / {divisor}" if divisor != "1" else ""
     return Code(text, PRODUCT)
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -28,13 +28,12 @@ from sympy.core.parameters import distribute
 from symbackprop.any_depth import any_depth_keys
 from symbackprop.batch import Batch, batch
 from symbackprop.chain import Adjoint, backward_equations, reverse
-from symbackprop.check import at_depth
 from symbackprop.codegen import CODES, module_keys
 from symbackprop.compose import compose, compose_total
 from symbackprop.composite import composite_route
 from symbackprop.equations import Equation, Quantity, Step
 from symbackprop.errors import SymbackpropError
-from symbackprop.forward import Model, forward_model
+from symbackprop.forward import Model, any_number, forward_model, numbered
 from symbackprop.network import Network
 from symbackprop.render import fill
 from symbackprop.rounding import DIGITS
@@ -52,7 +51,8 @@ def derive(network: Network, route: str = "chain", wrt: Sequence[str] = ()) -> N
     Args:
         network: what :func:`symbackprop.load` gives.
         route: ``chain``, the chain rule over the definitions, or ``composite``, from the derivative
-            of the cost as written out. Both arrive at the same equations.
+            of the cost as written out. Both arrive at the same equations. A network with a symbol
+            for its depth can't be written out, so the chain rule is used for it in any case.
         wrt: what to differentiate with respect to besides the parameters: ``x``.
 
     Raises:
@@ -74,12 +74,13 @@ def derive(network: Network, route: str = "chain", wrt: Sequence[str] = ()) -> N
     if unknown:
         raise SymbackpropError(f"wrt: {unknown[0]!r}: besides the parameters there is x, the input")
     model = forward_model(network)
+    route = "chain" if model.symbolic_depth else route
     return NetworkDerivation(model, _adjoints(model, route, bool(wrt)), route)
 
 
 def _adjoints(model: Model, route: str, wrt_input: bool) -> tuple[Adjoint, ...]:
     parameters = model.own_parameters
-    if route == "composite" and not model.symbolic_depth:
+    if route == "composite":
         adjoints = composite_route(model.program, model.facts)
         if not wrt_input:
             return adjoints
@@ -243,10 +244,13 @@ class NetworkDerivation:
 
     def at_depth(self, depth: int) -> NetworkDerivation:
         """The derivation of the same network with a number of layers instead of a symbol."""
-        return derive(at_depth(self.model, depth).network, self.route)
+        return derive(numbered(self.network, depth), self.route)
 
     @cached_property
     def any_depth(self) -> NetworkDerivation:
-        """The derivation for any number of layers of the kind of the hidden ones, without a penalty."""
-        layers = (self.network.layers[0], self.network.layers[-1])
-        return derive(replace(self.network, depth="L", layers=layers, penalty=None, values=None))
+        """The derivation for any number of layers of the kind of the hidden ones.
+
+        Raises:
+            FormRefused: where a factor names the size of one hidden layer.
+        """
+        return derive(any_number(self.network))

@@ -19,8 +19,8 @@ from symbackprop.formula import (
     parse_formula,
 )
 from symbackprop.mistakes import ABSENT, Mistakes, Place
-from symbackprop.names import did_you_mean, why_illegal
-from symbackprop.network import WIDTH, Activation, Formula, Size, index
+from symbackprop.names import did_you_mean, why_illegal, why_no_other
+from symbackprop.network import WIDTH, Activation, Formula, Size, index, size_family
 from symbackprop.spec_model import ActivationTable, CostTable, good_fields, meant
 
 _LARGEST_SIZE = 10**9
@@ -39,6 +39,26 @@ def check_size(size: Any, place: Place, mistakes: Mistakes) -> Size | None:
         return size  # type: ignore[no-any-return]
     mistakes.add(place, size, reason)
     return None
+
+
+def check_general_sizes(sizes: Sequence[tuple[Size | None, Place]], depth: str, mistakes: Mistakes) -> None:
+    """Refuse sizes of input, hidden and output layers that contradict each other for some layer.
+
+    >>> found = Mistakes()
+    >>> places = [("input", "size"), ("layers", 0, "size"), ("layers", 1, "size")]
+    >>> check_general_sizes(list(zip(["n_3", "n_l", 10], places)), "L", found)
+    >>> print(*found.problems({}))
+    input.size: 'n_3': n_3 is the size of layer 3, since hidden layer l has n_l units: use n_0 or another name
+    """
+    (first, at_first), (hidden, _), (last, at_last) = sizes
+    family = size_family(hidden) if hidden is not None else None
+    for size, own, place in ((first, "0", at_first), (last, depth, at_last)):
+        letter, _, layer = size.rpartition("_") if isinstance(size, str) else ("", "", "")
+        if letter != (family or "n") or not (layer.isdecimal() or layer == "l") or layer == own:
+            continue
+        since = f"since hidden layer l has {family}_l units" if family else "as layers are counted"
+        name = f"{family or 'n'}_{own}"
+        mistakes.add(place, size, f"{size} is the size of layer {layer}, {since}: use {name} or another name")
 
 
 class Activations:
@@ -77,7 +97,7 @@ class Activations:
     def _declared(
         self, name: str, formula: Formula | None, place: Place, known: bool = True
     ) -> Activation | None:
-        reason = why_illegal(name)
+        reason = why_illegal(name) or why_no_other(name)
         if name in ACTIVATIONS:
             reason = f"{name} is the name of an activation that is known already: choose another"
         elif known and self.named.setdefault(name, formula) != formula:
@@ -176,6 +196,16 @@ def check_factor(given: Any, sizes: Collection[str], place: Place, mistakes: Mis
         return parse_factor(given, sizes)
     except FormulaError as error:
         mistakes.add(place, given, error.sentence)
+    return None
+
+
+def check_no_family(factor: sp.Expr, given: Any, place: Place, mistakes: Mistakes) -> sp.Expr | None:
+    """The factor, or nothing where it names a size that every hidden layer has another of."""
+    families = sorted(s.name for s in factor.free_symbols if s.is_integer and size_family(s.name))
+    if not families:
+        return factor
+    wanted = f"{families[0]} is another number for every hidden layer l: a factor has one value"
+    mistakes.add(place, given, wanted)
     return None
 
 

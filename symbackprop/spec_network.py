@@ -12,7 +12,7 @@ from typing import Any
 import sympy as sp
 
 from symbackprop.mistakes import Mistakes, Place
-from symbackprop.names import why_illegal
+from symbackprop.names import why_illegal, why_no_other
 from symbackprop.network import Cost, Layer, Network, Remark, Size, Values
 from symbackprop.spec_checks import (
     Activations,
@@ -20,6 +20,8 @@ from symbackprop.spec_checks import (
     check_distinct,
     check_factor,
     check_fit,
+    check_general_sizes,
+    check_no_family,
     check_one_unit,
     check_size,
 )
@@ -51,6 +53,7 @@ def read_network(data: Mapping[str, Any], mistakes: Mistakes) -> Network | None:
     input_size, layers = reading.input_size(), reading.layers()
     cost, penalty, facts = reading.cost(layers), reading.penalty(), reading.facts()
     check_distinct(reading.symbols, mistakes)
+    reading.check_sizes((input_size, *(size for size, _ in layers)))
     values = reading.values((input_size, *(size for size, _ in layers)), facts)
     remarks = reading.remarks()
     if mistakes.found or input_size is None or cost is None:
@@ -93,7 +96,7 @@ class _Reading:
             self.mistakes.add(("name",), name, wanted)
         if title is not None and (reason := _why_no_title(title)):
             self.mistakes.add(("title",), title, reason)
-        if depth is not None and (reason := why_illegal(depth)):
+        if depth is not None and (reason := why_illegal(depth) or why_no_other(depth)):
             self.mistakes.add(("depth",), depth, reason)
         elif depth is not None:
             self.symbols.append((depth, "the depth", ("depth",)))
@@ -109,6 +112,13 @@ class _Reading:
         if isinstance(size, str):
             self.symbols.append((size, "a size", place))
         return size
+
+    def check_sizes(self, sizes: tuple[Size | None, ...]) -> None:
+        """With a symbol for the depth, whether the sizes of its layers can be what they are called."""
+        depth = self.spec.get("depth")
+        if depth is not None and len(sizes) == 3:
+            places: tuple[Place, ...] = (("input", "size"), ("layers", 0, "size"), ("layers", 1, "size"))
+            check_general_sizes(list(zip(sizes, places, strict=True)), depth, self.mistakes)
 
     def layers(self) -> list[tuple[Size | None, Layer | None]]:
         """The size and the layer of each table in ``layers``, or nothing in place of what is wrong."""
@@ -155,6 +165,8 @@ class _Reading:
             return None
         sizes = {name for name, meaning, _ in self.symbols if meaning in ("a size", "the depth")}
         factor = check_factor(table[key], sizes, place, self.mistakes)
+        if factor is not None and self.spec.get("depth") is not None:
+            factor = check_no_family(factor, table[key], place, self.mistakes)
         if factor is None:
             self.factors_wrong = True
         else:

@@ -99,6 +99,12 @@ class Names:
         known = _ARGUMENTS.get(base_name(node))
         return known[1] if known else None
 
+    @property
+    def last_layer(self) -> str:
+        """The letter of the last layer: that of the notation, or the spec's own where it has another."""
+        shown = letter_of(str(self.sizes.get("L", "L")))
+        return r"\sbplastlayer" if shown in ("L", self.notation["sbplastlayer"].definition) else shown
+
     @cached_property
     def own_sizes(self) -> frozenset[str]:
         """The names of the symbols that the spec uses for sizes."""
@@ -229,9 +235,7 @@ def layer_argument(layer: sp.Expr, names: Names | None = None, example: str | No
     last = None if names is None else names.last
     if names is not None and names.notation.counts_from_output and isinstance(last, sp.Integer):
         layer = sp.Symbol("L") + layer - last
-    letters = {"L": r"\sbplastlayer", "l": r"\sbpanylayer"}
-    letters = {letter: macro for letter, macro in letters.items() if letter == "L" or str(last) != letter}
-    shown = _arithmetic(layer, letters)
+    shown = _arithmetic(layer, {"L": (names or Names()).last_layer, "l": r"\sbpanylayer"})
     return shown if example is None else rf"\sbpinexample{{{example}}}{{{shown}}}"
 
 
@@ -306,6 +310,8 @@ def _size_suffix(name: str) -> str | None:
 
 def size(node: sp.Basic, names: Names) -> str:
     r"""A size: the number or the symbol that the spec gives, or else the macro for sizes."""
+    if str(node) == "L" and "L" in names.sizes:
+        return names.last_layer
     shown = names.sizes.get(str(node), node)
     if isinstance(shown, sp.Integer):
         return str(shown)
@@ -313,8 +319,17 @@ def size(node: sp.Basic, names: Names) -> str:
         return _NAMED[str(shown)]
     layer = size_layer(shown)
     if layer is None:
-        return rf"\sbpsymbol{{{letter_of(str(shown))}}}"
+        return rf"\sbpsymbol{{{_size_letter(str(shown), names)}}}"
     return rf"\sbpsize{{{layer_argument(layer, names)}}}"
+
+
+def _size_letter(name: str, names: Names) -> str:
+    """A size with a name of its own; of a family such as ``r_l`` the layer is in the notation's letters."""
+    family = re.fullmatch(r"(\w+)_([lL])([+-]\d+)?", name) if "L" in names.sizes else None
+    if family is None:
+        return letter_of(name)
+    layer = index_symbol(family[2]) + int(family[3] or 0)
+    return f"{_word(family[1])}_{{{layer_argument(layer, names)}}}"
 
 
 def size_layer(size: sp.Basic) -> sp.Expr | None:

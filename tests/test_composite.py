@@ -203,7 +203,7 @@ def test_the_last_layer_comes_first():
     assert names == ["delta2", "delta1", "dW2", "db2", "dW1", "db1"]
 
 
-@pytest.mark.parametrize("activations", [["tanh", "softmax", "sigmoid"], ["softmax", "log_softmax"], ["relu"]])
+@pytest.mark.parametrize("activations", [["tanh", "softmax", "sigmoid"], ["softmax", "softmax"], ["relu"]])
 @pytest.mark.parametrize("wrt", [(), ("x",)])
 def test_equations_are_in_the_order_in_which_they_are_computed(activations, wrt):
     network = model(activations).network

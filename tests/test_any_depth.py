@@ -1,0 +1,320 @@
+"""A symbol for the depth: sizes as numbers or symbols, a penalty over all layers, code for any depth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import symbackprop as sb
+from symbackprop.check import Equality, check_model
+from symbackprop.claims import Checker
+from symbackprop.forward import any_number, forward_model, numbered
+from symbackprop.layers import LAST, LAYER, LayerSum
+from symbackprop.spec import from_mapping
+
+CENTRED = {"formula": "z[j] - sum(z[i], i)/n"}
+OPEN = {"symbol": "g"}
+
+
+def spec(sizes=("n_0", "n_l", "n_L"), activations=("tanh", "sigmoid"), depth="L", **tables):
+    """A spec with a symbol for its depth."""
+    layers = [{"size": n, "activation": a} for n, a in zip(sizes[1:], activations, strict=True)]
+    cost = {"kind": "squared_error", **tables.pop("cost", {})}
+    return {
+        "name": "any",
+        "depth": depth,
+        "input": {"size": sizes[0]},
+        "layers": layers,
+        "cost": cost,
+        **tables,
+    }
+
+
+@cache
+def _derived(text):
+    return sb.derive(from_mapping(json.loads(text)))
+
+
+def derived(*args, **more):
+    return _derived(json.dumps(spec(*args, **more)))
+
+
+SPECS = {
+    "brilliant": (("r_0", "r_l", 1), (OPEN, {"symbol": "g_o"}), "m"),
+    "numbers": ((5, 4, 3), ("relu", "softmax"), "L"),
+    "names": (("d", "h", "c"), ("softplus", "linear"), "K"),
+    "one name": (("d", "d", "d"), ("tanh", "tanh"), "m"),
+    "number and family": ((3, "n_l", 2), (CENTRED, CENTRED), "n"),
+}
+PENALTY = {"penalty": {"l2": "lambda/(2*N)"}}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_text_checks_and_code(name):
+    derivation = derived(*SPECS[name], **PENALTY)
+    certificate = derivation.certificate()
+    assert certificate.holds, [f for f in certificate.findings if not f.holds]
+    report = sb.compare(derivation)
+    assert report.agrees, report.table()
+    assert derivation.compile()._self_check() < 1e-5
+
+
+# --- the penalty -----------------------------------------------------------------------------------
+
+
+def test_the_penalty_is_a_sum_over_all_layers():
+    equation = derived(**PENALTY).model.total.definitions["R"]
+    (total,) = equation.rhs.atoms(LayerSum)
+    assert (total.layer, total.last) == (LAYER, LAST)
+    assert str(equation.rhs / total) == "lambda/(2*N)"
+    assert str(total.term) == "Sum(W[l][j, k]**2, (k, 1, n_l-1), (j, 1, n_l))"
+
+
+def test_its_gradient_is_derived_for_weights_and_not_for_biases():
+    found = {g.quantity.of.name: g for g in derived(**PENALTY).batch.gradients}
+    for layer in ("l", "L"):
+        weights, biases = found[f"W[{layer}]"], found[f"b[{layer}]"]
+        assert f"lambda*W[{layer}][j, k]/N" in str(weights.equation.rhs)
+        assert "lambda" not in str(biases.equation.rhs)
+        assert [s.rule for s in weights.derivation.steps][:2] == ["chain_rule", "differentiate"]
+        assert "Partial(C, R)*Partial(R, W[" in str(weights.derivation.steps[0].after)
+
+
+def test_the_text_prints_the_sum_over_the_layers():
+    text = derived(depth="m", **PENALTY).to_latex()
+    assert r"\sum_{l=1}^{m} \sum_{j=1}^{\sbpsize{l}} \sum_{k=1}^{\sbpsize{l-1}}" in text
+    assert r"\sum_{l=1}^{\sbplastlayer}" in derived(**PENALTY).to_latex()
+
+
+WRONG = {
+    "without the last layer": lambda node: LayerSum(node.term, node.layer, node.last - 1),
+    "the last layer alone": lambda node: node.term.xreplace({LAYER: LAST}),
+    "twice": lambda node: 2 * node,
+    "one layer": lambda node: node.term,
+    "no squares": lambda node: LayerSum(sp.sqrt(node.term), node.layer, node.last),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_penalty_is_found_out(wrong):
+    derivation = derived(**PENALTY)
+    equation = derivation.model.total.definitions["R"]
+    checker = Checker(derivation)
+    right = Equality("penalty", equation.lhs, equation.rhs, (), "batch")
+    assert checker.check(right).holds
+    (total,) = equation.rhs.atoms(LayerSum)
+    changed = equation.rhs.xreplace({total: WRONG[wrong](total)})
+    assert not checker.check(replace(right, right=changed)).holds
+
+
+@pytest.mark.parametrize("factor", [0, 2, -1])
+def test_a_wrong_gradient_of_the_penalty_is_found_out(factor):
+    derivation = derived(**PENALTY)
+    checker = Checker(derivation)
+    for gradient in derivation.batch.gradients:
+        entry, rhs = gradient.equation.lhs, gradient.equation.rhs
+        free = tuple(zip(gradient.indices, gradient.quantity.dims, strict=True))
+        (name,) = {gradient.quantity.of.letter}
+        right = Equality("gradient", entry, rhs, free, "batch")
+        assert checker.check(right).holds
+        if name == "W":
+            decay = sp.Symbol("lambda", real=True)
+            assert not checker.check(replace(right, right=rhs.xreplace({decay: factor * decay}))).holds
+
+
+# --- the code, beside a network that is written here by hand ------------------------------------------
+
+
+def oracle(sizes, activation, output, scale, decay, parameters, x, y):
+    """The cost, for complex parameters too."""
+    a = x
+    for layer in range(1, len(sizes)):
+        z = a @ parameters[f"W{layer}"].T + parameters[f"b{layer}"]
+        a = (output if layer == len(sizes) - 1 else activation)(z)
+    squares = sum(np.sum(parameters[f"W{layer}"] ** 2) for layer in range(1, len(sizes)))
+    return scale * np.sum((a - y) ** 2) / len(x) + decay * squares
+
+
+def gradients_of(cost, parameters):
+    """By complex step: exact to rounding."""
+    found = {}
+    for name, value in parameters.items():
+        found[name] = np.empty_like(value)
+        for place in np.ndindex(*value.shape):
+            moved = value.astype(complex)
+            moved[place] += 1e-30j
+            found[name][place] = cost({**parameters, name: moved}).imag / 1e-30
+    return found
+
+
+def centred(z):
+    return z - z.mean(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 5])
+@pytest.mark.parametrize("activation", ["tanh", "centred"])
+def test_cost_and_gradients_at_several_depths(depth, activation):
+    activations = (CENTRED if activation == "centred" else "tanh", "tanh")
+    derivation = derived(
+        (3, "h", "c"),
+        activations,
+        "K",
+        cost={"scale": "1/h", "outputs": "mean"},
+        penalty={"l2": "lambda/(2*K*N)"},
+    )
+    module = derivation.compile()
+    sizes = (3, *[4] * (depth - 1), 2)
+    rng = np.random.default_rng(depth)
+    shapes = module._shapes(sizes)
+    parameters = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    x, y = rng.standard_normal((5, 3)), rng.standard_normal((5, 2))
+    hidden = centred if activation == "centred" else np.tanh
+    decay = 0.3 / (2 * depth * 5)
+
+    def cost(p):
+        return oracle(sizes, hidden, np.tanh, 1 / 4 / 2, decay, p, x, y)
+
+    found, gradients = module.cost_and_gradients(parameters, x, y, lambda_=0.3)
+    assert found == pytest.approx(cost(parameters), rel=1e-12)
+    assert module.cost(parameters, x, y, lambda_=0.3) == found
+    for name, wanted in gradients_of(cost, parameters).items():
+        np.testing.assert_allclose(gradients[name], wanted, rtol=1e-9, atol=1e-12)
+    fast = module.make_gradients(5, sizes=sizes)
+    total, buffers = fast(parameters, x, y, lambda_=0.3)
+    assert total == found and all(np.array_equal(buffers[n], gradients[n]) for n in gradients)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wrong", "message"),
+    [
+        ((3, "h", 1), (4, 5, 5, 1), r"x must have shape \(2, 3\), not \(2, 4\)"),
+        ((3, "h", 1), (3, 5, 4, 1), r"W2 must have shape \(5, 5\), not \(4, 5\)"),
+        ((3, "h", 1), (3, 5, 5, 2), r"y must have shape \(2, 1\), not \(2, 2\)"),
+        (("n", 4, "n"), (3, 4, 4, 2), r"y must have shape \(2, 3\), not \(2, 2\)"),
+    ],
+)
+def test_sizes_that_the_network_does_not_have_are_refused(sizes, wrong, message):
+    module = derived(sizes).compile()
+    parameters = {name: np.ones(shape) for name, shape in module._shapes(wrong).items()}
+    x, y = np.ones((2, wrong[0])), np.ones((2, wrong[-1]))
+    with pytest.raises(ValueError, match=message):
+        module.cost_and_gradients(parameters, x, y)
+    with pytest.raises(ValueError, match="sizes must be"):
+        module.make_gradients(2, sizes=wrong)
+
+
+def test_no_declared_sizes_no_check_of_them():
+    assert "_declared" not in derived().code
+    assert derived(("d", "n_l", "c")).code.count("_declared") == 0
+    assert "first, hidden, last = (784, None, 10)" in derived((784, "n_l", 10)).code
+
+
+# --- sizes in the text ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sizes", "depth", "wanted"),
+    [
+        (
+            (784, 30, 10),
+            "L",
+            [r"\sbpsize{0} = 784", r"\sbpsize{l} = 30$ for every", r"\sbpsize{\sbplastlayer} = 10"],
+        ),
+        (
+            ("r_0", "r_l", 1),
+            "m",
+            [r"has $\sbpsymbol{r_{l}}$ units", r"Here $\sbpsymbol{r_{m}} = 1$.", r"^{1}"],
+        ),
+        (("d", "h", "c"), "m", [r"\sbpsize{0} = \sbpsymbol{d}", r"\sbpsize{m} = \sbpsymbol{c}"]),
+    ],
+)
+def test_sizes_are_said(sizes, depth, wanted):
+    text = derived(sizes, depth=depth).to_latex()
+    assert all(piece in text for piece in wanted), text[:1500]
+
+
+def test_sizes_with_their_usual_names_need_no_sentence():
+    assert "Here" not in derived().to_latex()
+    assert "Here" not in derived(("n_0", "n_l", "n_m"), depth="m").to_latex()
+
+
+# --- what is refused, with its place -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "place", "wanted"),
+    [
+        ({"sizes": ("n_l", "n_l", 1)}, "input.size", "n_l is the size of layer l"),
+        ({"sizes": ("n_2", "n_l", 1)}, "input.size", "use n_0 or another name"),
+        ({"sizes": (2, "n_l", "n_l")}, "layers[1].size (layer 2)", "n_l is the size of layer l"),
+        ({"sizes": (2, "r_l", "r_3"), "depth": "m"}, "layers[1].size (layer 2)", "use r_m or another name"),
+        ({"cost": {"scale": "1/n_l"}}, "cost.scale", "another number for every hidden layer"),
+        ({"penalty": {"l2": "n_l"}}, "penalty.l2", "another number for every hidden layer"),
+        (
+            {"sizes": (2, "n_l", 1), "cost": {"scale": "n_0"}},
+            "cost.scale",
+            "what the size of a layer is called",
+        ),
+        ({"depth": "n_0", "sizes": (2, 2, 2)}, "depth", "what the size of a layer is called"),
+        ({"sizes": ("L", "n_l", 1)}, "input.size", "L is the depth already"),
+    ],
+)
+def test_contradictions_are_refused_with_their_place(given, place, wanted):
+    with pytest.raises(sb.SpecError) as caught:
+        from_mapping(spec(**given), "net.toml")
+    assert caught.value.source == "net.toml"
+    assert [problem.where for problem in caught.value.problems] == [place]
+    assert wanted in str(caught.value)
+
+
+# --- from a symbol to a number and back -----------------------------------------------------------------
+
+
+def test_a_number_of_layers_has_the_same_factors():
+    network = from_mapping(spec(("d", "n_l", "c"), cost={"scale": "1/(L*c)"}, penalty={"l2": "mu/L"}))
+    four = numbered(network, 4)
+    assert [layer.size for layer in four.layers] == ["n_1", "n_2", "n_3", "c"]
+    assert str(four.cost.scale) == "1/(4*c)" and str(four.penalty) == "mu/4"
+
+
+def test_the_general_form_of_a_numbered_network_keeps_its_penalty():
+    layers = [{"size": n, "activation": "tanh"} for n in ("n_1", "n_2", 2)]
+    one = {
+        "name": "three",
+        "input": {"size": 3},
+        "layers": layers,
+        "cost": {"kind": "squared_error"},
+        **PENALTY,
+    }
+    derivation = sb.derive(from_mapping(one))
+    document = derivation.document(forms=("general",))
+    assert document.certificate.holds
+    assert r"\sum_{l=1}^{\sbplastlayer}" in document.to_latex()
+
+
+def test_the_general_form_is_refused_where_a_factor_names_a_hidden_size():
+    layers = [{"size": n, "activation": "tanh"} for n in ("n_1", "n_2", 2)]
+    one = {"name": "three", "input": {"size": "d"}, "layers": layers}
+    named = from_mapping({**one, "cost": {"kind": "squared_error", "scale": "1/n_2"}})
+    with pytest.raises(sb.FormRefused, match="names n_2"):
+        any_number(named)
+    of_input = from_mapping({**one, "cost": {"kind": "squared_error", "scale": "1/d"}})
+    assert str(any_number(of_input).cost.scale) == "1/n_0"
+    own = from_mapping({**one, "cost": {"kind": "squared_error", "scale": "L*M"}})
+    assert any_number(own).depth == "K"
+
+
+def test_the_composite_route_is_the_chain_rule_where_nothing_can_be_written_out():
+    assert sb.derive(from_mapping(spec()), route="composite").route == "chain"
+
+
+def test_every_step_holds_at_every_layer():
+    model = forward_model(from_mapping(spec((2, "h", 1), (CENTRED, "tanh"), **PENALTY)))
+    derivation = derived((2, "h", 1), (CENTRED, "tanh"), **PENALTY)
+    findings = check_model(model, derivation.adjoints)
+    assert findings and all(finding.holds for finding in findings)
