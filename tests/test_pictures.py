@@ -220,7 +220,9 @@ def test_a_wide_layer_shows_its_first_two_units_and_its_last():
 
 
 def test_symbolic_sizes_show_their_symbols():
-    of = drawing("brilliant")
+    layers = [{"size": size, "activation": "tanh"} for size in ("n_1", "n_2", 1)]
+    spec = {"name": "t", "input": {"size": "n_0"}, "layers": layers, "cost": {"kind": "squared_error"}}
+    of = pictures_of(sb.derive(sb.from_mapping(spec)), "nielsen")["network"].drawing
     assert {"x[n_0]", "z1[n_1]", "a2[n_2]", "a3[1]"} <= set(keys(of, "symbol"))
     assert {"W1[n_1,n_0]", "W3[1,n_2]"} <= set(keys(of, "weight"))
 
