@@ -87,8 +87,8 @@ def test_its_gradient_is_derived_for_weights_and_not_for_biases():
 
 def test_the_text_prints_the_sum_over_the_layers():
     text = derived(depth="m", **PENALTY).to_latex()
-    assert r"\sum_{l=1}^{m} \sum_{j=1}^{\sbpsize{l}} \sum_{k=1}^{\sbpsize{l-1}}" in text
-    assert r"\sum_{l=1}^{\sbplastlayer}" in derived(**PENALTY).to_latex()
+    assert r"\sum_{\sbpanylayer=1}^{m} \sum_{j=1}^{\sbpsize{\sbpanylayer}}" in text
+    assert r"\sum_{\sbpanylayer=1}^{\sbplastlayer}" in derived(**PENALTY).to_latex()
 
 
 WRONG = {
@@ -223,12 +223,16 @@ def test_no_declared_sizes_no_check_of_them():
         (
             (784, 30, 10),
             "L",
-            [r"\sbpsize{0} = 784", r"\sbpsize{l} = 30$ for every", r"\sbpsize{\sbplastlayer} = 10"],
+            [
+                r"\sbpsize{0} = 784",
+                r"\sbpsize{\sbpanylayer} = 30$ for every",
+                r"\sbpsize{\sbplastlayer} = 10",
+            ],
         ),
         (
             ("r_0", "r_l", 1),
             "m",
-            [r"has $\sbpsymbol{r_{l}}$ units", r"Here $\sbpsymbol{r_{m}} = 1$.", r"^{1}"],
+            [r"has $\sbpsymbol{r_{\sbpanylayer}}$ units", r"Here $\sbpsymbol{r_{m}} = 1$."],
         ),
         (("d", "h", "c"), "m", [r"\sbpsize{0} = \sbpsymbol{d}", r"\sbpsize{m} = \sbpsymbol{c}"]),
     ],
@@ -294,7 +298,7 @@ def test_the_general_form_of_a_numbered_network_keeps_its_penalty():
     derivation = sb.derive(from_mapping(one))
     document = derivation.document(forms=("general",))
     assert document.certificate.holds
-    assert r"\sum_{l=1}^{\sbplastlayer}" in document.to_latex()
+    assert r"\sum_{\sbpanylayer=1}^{\sbplastlayer}" in document.to_latex()
 
 
 def test_the_general_form_is_refused_where_a_factor_names_a_hidden_size():
