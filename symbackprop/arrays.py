@@ -16,7 +16,7 @@ import sympy as sp
 
 from symbackprop.equations import Equation, Quantity
 from symbackprop.errors import NoRule
-from symbackprop.indices import at_indices, fresh_index, outermost, put_in, split_product
+from symbackprop.indices import at_indices, fresh_index, outermost, put_in, split_product, total
 from symbackprop.layers import LayerSum
 
 Dims = tuple[sp.Expr, ...]
@@ -311,8 +311,8 @@ class Vectoriser:
         self, expr: sp.Expr, order: Letters, sizes: dict[sp.Symbol, sp.Expr]
     ) -> tuple[Labelled | None, sp.Expr]:
         """A factor exp(u_j) / sum_i exp(u_i) of a product, or its logarithm in a sum, and the rest."""
-        for part, exponential, total in _softmax_pairs(expr):
-            letter = _normaliser(exponential, total)
+        for part, exponential, summed in _softmax_pairs(expr):
+            letter = _normaliser(exponential, summed)
             if letter is not None:
                 arg = self.labelled(exponential.args[0], order, sizes)
                 node = Softmax(arg.array, arg.letters.index(letter), isinstance(expr, sp.Add))
@@ -386,7 +386,7 @@ class Vectoriser:
         factors = split_product(body)
         outside = [factor for factor in factors if not factor.has(bound)]
         if outside:
-            inside = sp.Sum(sp.Mul(*(f for f in factors if f.has(bound))), (bound, 1, upper))
+            inside = total(sp.Mul(*(f for f in factors if f.has(bound))), (bound, 1, upper))
             return self.labelled(sp.Mul(*outside, inside), order, sizes)
         groups = _merged(self.groups(factors, (*order, bound)))
         if len(groups) == 2:
@@ -538,7 +538,7 @@ def _(array: MatMul, indices: tuple[sp.Expr, ...]) -> sp.Expr:
     bound = fresh_index(*indices, sp.Integer(0))
     left = entry_of(array.left, (*indices[:rank], bound))
     right = entry_of(array.right, (bound, *indices[rank:]))
-    return sp.Sum(left * right, (bound, 1, size))
+    return total(left * right, (bound, 1, size))
 
 
 @_entry_of.register
@@ -552,7 +552,7 @@ def _(array: Total, indices: tuple[sp.Expr, ...]) -> sp.Expr:
     bound = fresh_index(*indices, sp.Integer(0))
     inner = entry_of(array.arg, (*indices[: array.axis], bound, *indices[array.axis :]))
     limits = (bound, 1, array.arg.dims[array.axis])
-    return sp.log(sp.Sum(sp.exp(inner), limits)) if array.log_exp else sp.Sum(inner, limits)
+    return sp.log(total(sp.exp(inner), limits)) if array.log_exp else total(inner, limits)
 
 
 @_entry_of.register
@@ -610,7 +610,7 @@ def _(array: Einsum, indices: tuple[sp.Expr, ...]) -> sp.Expr:
     )
     body = sp.Mul(*factors)
     for letter, size in summed:
-        body = sp.Sum(body, (letter, 1, size))
+        body = total(body, (letter, 1, size))
     return body
 
 

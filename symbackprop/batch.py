@@ -17,7 +17,7 @@ from symbackprop.calculus import derivative
 from symbackprop.chain import Adjoint, backward_equations
 from symbackprop.equations import Derivation, Equation, Partial, Program, Quantity, Role, label_of
 from symbackprop.forward import EXAMPLES, Model
-from symbackprop.indices import EXAMPLE, put_in
+from symbackprop.indices import EXAMPLE, put_in, replaced, total
 from symbackprop.log import Log
 from symbackprop.rules import Context, collapse_kronecker, collect_terms, factor_out, pull_out_factors
 
@@ -80,7 +80,7 @@ class Lift:
             found = self.quantities.get(symbol.name)
             if found is not None and not found.dims:
                 replacements[symbol] = self.quantity(found)[EXAMPLE]
-        return expr.xreplace(replacements)
+        return replaced(expr, replacements)
 
     def equation(self, equation: Equation) -> Equation:
         """The equation for example n."""
@@ -145,7 +145,7 @@ def _derive_total(model: Model, lift: Lift, adjoint: Adjoint, entry: sp.Expr) ->
 
 
 def _over_examples(term: sp.Expr, summed: bool) -> sp.Expr:
-    return sp.Sum(term, (EXAMPLE, 1, EXAMPLES)) if summed else term
+    return total(term, (EXAMPLE, 1, EXAMPLES)) if summed else term
 
 
 def _result(adjoint: Adjoint) -> sp.Expr:

@@ -16,7 +16,7 @@ import sympy as sp
 from symbackprop.equations import Bracket
 from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
-from symbackprop.indices import fresh_index, outermost, summed
+from symbackprop.indices import fresh_index, outermost, replaced, total
 from symbackprop.layers import LayerSum, at_layers, layer_in
 
 Rule = Callable[[sp.Expr], sp.Expr]
@@ -111,11 +111,11 @@ def _(node: sp.Sum, wrt: sp.Expr, visit: Rule) -> sp.Expr:
     body, bound, upper = outermost(node)
     if wrt.has(bound):
         other = fresh_index(wrt, body)
-        body, bound = body.xreplace({bound: other}), other
+        body, bound = replaced(body, {bound: other}), other
     inner = visit(body)
     if inner == 0:
         return sp.S.Zero
-    return summed(inner, (bound, 1, upper)) if inner.has(sp.Piecewise) else sp.Sum(inner, (bound, 1, upper))
+    return total(inner, (bound, 1, upper))
 
 
 @_derivative.register

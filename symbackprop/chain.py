@@ -29,7 +29,7 @@ from symbackprop.equations import (
     label_of,
 )
 from symbackprop.errors import NoRule
-from symbackprop.indices import at_indices, fresh_index, letters, put_in
+from symbackprop.indices import at_indices, fresh_index, letters, put_in, total
 from symbackprop.kinds import Kind, Kinds, original
 from symbackprop.log import Log
 from symbackprop.rules import Context, Rule
@@ -281,7 +281,7 @@ class _Task:
         partial = Partial(entry, self.entry)
         chain = Partial(self.cost, entry) * partial
         for letter, size in zip(reversed(indices), reversed(equation.quantity.dims), strict=True):
-            chain = sp.Sum(chain, (letter, 1, size))
+            chain = total(chain, (letter, 1, size))
         ranges = {**self.ranges, **dict(zip(indices, equation.quantity.dims, strict=True))}
         local = derivative(equation.at(indices), self.entry)
         local = rules.collapse_kronecker(local, Context(ranges))

@@ -17,7 +17,7 @@ from symbackprop.calculus import derivative
 from symbackprop.equations import Program, Quantity, Role
 from symbackprop.errors import NoRule
 from symbackprop.forward import Model
-from symbackprop.indices import EXAMPLE, letters, rebuilt
+from symbackprop.indices import EXAMPLE, letters, rebuilt, replaced, total
 
 _COMPUTED = frozenset({Role.PRE_ACTIVATION, Role.ACTIVATION, Role.INTERMEDIATE})
 
@@ -45,7 +45,7 @@ class Composition:
         if entry not in self.composites:
             definition = self.definition(entry)
             below = {used: self.written_out(used) for used in entries(definition)}
-            self.composites[entry] = definition.xreplace(below)
+            self.composites[entry] = replaced(definition, below)
         return self.composites[entry]
 
     def definition(self, entry: sp.Expr) -> sp.Expr:
@@ -57,7 +57,7 @@ class Composition:
                 self._equations[name] = own_letters(equation.rhs, self._letters)
             indices = entry.indices if isinstance(entry, sp.Indexed) else ()
             renaming = dict(zip(equation.indices, indices, strict=True))
-            self.definitions[entry] = self._equations[name].xreplace(renaming)
+            self.definitions[entry] = replaced(self._equations[name], renaming)
         return self.definitions[entry]
 
     def folding(self) -> dict[sp.Expr, sp.Expr]:
@@ -68,7 +68,7 @@ class Composition:
             if not any(node.has(*entry.indices) for node in inner):
                 for node in inner:
                     letter = node.limits[0][0]
-                    found[sp.Indexed(entry.base, letter)] = definition.xreplace({entry.indices[0]: letter})
+                    found[sp.Indexed(entry.base, letter)] = replaced(definition, {entry.indices[0]: letter})
         return found
 
     def _undefined(self, entry: sp.Expr) -> sp.Expr:
@@ -131,7 +131,7 @@ def with_example_index(expr: sp.Expr, quantities: tuple[Quantity, ...]) -> sp.Ex
     """The same expression for example n: entries ``x[k]`` of the quantities become ``x[n, k]``."""
     names = {quantity.name for quantity in quantities}
     found = [entry for entry in entries(expr) if quantity_name(entry) in names]
-    return expr.xreplace({entry: sp.Indexed(entry.base, EXAMPLE, *entry.indices) for entry in found})
+    return replaced(expr, {entry: sp.Indexed(entry.base, EXAMPLE, *entry.indices) for entry in found})
 
 
 def quantity_name(entry: sp.Expr) -> str:
@@ -184,7 +184,7 @@ def own_letters(expr: sp.Expr, fresh: Iterator[sp.Symbol]) -> sp.Expr:
         bound = [limits[0] for limits in node.limits]
         new = {old: next(fresh) for old in bound if old != EXAMPLE}
         limits = (sp.Tuple(new.get(limit[0], limit[0]), *limit[1:]) for limit in node.limits)
-        return sp.Sum(visit(node.function.xreplace(new)), *limits)
+        return total(visit(replaced(node.function, new)), *limits)
 
     return visit(expr)
 

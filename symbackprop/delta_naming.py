@@ -17,7 +17,7 @@ from symbackprop import rules
 from symbackprop.compose import is_leaf
 from symbackprop.equations import Quantity
 from symbackprop.errors import NoRule
-from symbackprop.indices import letters, rename_bound, split_product
+from symbackprop.indices import letters, rename_bound, replaced, split_product, total, with_args
 from symbackprop.rules import Context
 
 Table = Mapping[sp.Expr, sp.Expr]
@@ -106,7 +106,7 @@ def _fold_into_sum(node: sp.Expr, wanted: Table, entry: sp.Expr) -> sp.Expr:
         if rules.multiplicity(present, inside) < 1:
             continue
         body = entry * rules.divide(factor.function, present)
-        return rules.divide(node / factor, missing) * sp.Sum(body, *factor.limits)
+        return rules.divide(node / factor, missing) * total(body, *factor.limits)
     return node
 
 
@@ -139,7 +139,9 @@ def mark(expr: sp.Expr, part: Part) -> sp.Expr:
             return node
         if node not in memo:
             memo[node] = (
-                _inner_sum(node, cores) or _multiple(node, cores) or node.func(*map(visit, node.args))
+                _inner_sum(node, cores)
+                or _multiple(node, cores)
+                or with_args(node, tuple(map(visit, node.args)))
             )
         return memo[node]
 
@@ -153,8 +155,8 @@ def _inner_sum(node: sp.Basic, cores: Table) -> sp.Expr | None:
     """A sum over a marked entry, where SymPy has written the two sums as one over two indices."""
     if not isinstance(node, sp.Sum) or len(node.limits) == 1:
         return None
-    inner = cores.get(sp.Sum(node.function, node.limits[0]))
-    return sp.Sum(inner, *node.limits[1:]) if inner is not None else None
+    inner = cores.get(total(node.function, node.limits[0]))
+    return total(inner, *node.limits[1:]) if inner is not None else None
 
 
 def _multiple(node: sp.Basic, cores: Table) -> sp.Expr | None:
@@ -186,7 +188,7 @@ def _core(found: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
 
 def unmark(expr: sp.Expr, part: Part) -> sp.Expr:
     """The derivatives of a part for its marked entries; the reverse of :func:`mark`."""
-    return expr.xreplace(part.marks())
+    return replaced(expr, part.marks())
 
 
 def cofactor(marked: sp.Expr, part: Part, index: sp.Symbol) -> sp.Expr:
@@ -231,7 +233,7 @@ def _coefficient(expr: sp.Expr, part: Part, index: sp.Symbol) -> sp.Expr:
         if isinstance(node, sp.Add):
             return sp.Add(*found)
         if isinstance(node, sp.Sum):
-            return sp.Sum(found[0], *node.limits)
+            return total(found[0], *node.limits)
         if isinstance(node, sp.Piecewise):
             pieces = zip(found, node.args, strict=True)
             return sp.Piecewise(*((value, condition) for value, (_, condition) in pieces))
@@ -258,10 +260,10 @@ def interchange_sums(part: Part, factor: sp.Expr, index: sp.Symbol) -> sp.Expr:
 
 def sum_over(part: Part, factor: sp.Expr) -> sp.Expr:
     """sum_m c_m t_m, for a factor at the part's own index m."""
-    return sp.Sum(factor * part.letter[part.index], (part.index, 1, part.quantity.dims[0]))
+    return total(factor * part.letter[part.index], (part.index, 1, part.quantity.dims[0]))
 
 
 def at_index(expr: sp.Expr, index: sp.Symbol, part: Part) -> sp.Expr:
     """The same expression at the part's own index, its bound letters apart from those of the part."""
     taken = frozenset({*islice(letters(), 2), *part.wrt.indices, index, part.index})
-    return rename_bound(expr, taken).xreplace({index: part.index})
+    return replaced(rename_bound(expr, taken), {index: part.index})

@@ -18,6 +18,7 @@ import sympy as sp
 
 from symbackprop.catalogue import ACTIVATIONS, COSTS
 from symbackprop.formula_text import LAMBDA, FormulaError, tree
+from symbackprop.indices import total
 from symbackprop.names import did_you_mean, why_illegal, why_no_other
 from symbackprop.network import WIDTH, Activation, Formula, argument, index, vector_argument
 from symbackprop.piecewise import absolute, choose, larger, sign, smaller
@@ -373,7 +374,7 @@ class _Reader:
         body = replace(self, bound=(*self.bound, name)).read(node.args[0])
         if index(name) not in body.free_symbols:
             raise self.error(node, f"what is summed doesn't depend on {name}")
-        return sp.Sum(body, (index(name), 1, WIDTH))
+        return total(body, (index(name), 1, WIDTH))
 
 
 _NODES: dict[type[ast.AST], Callable[[_Reader, Any], sp.Expr]] = {

@@ -16,7 +16,16 @@ import sympy as sp
 from symbackprop.equations import Equation, Fact, Program, Quantity, Role, label_of
 from symbackprop.errors import FormRefused
 from symbackprop.functions import scalar_function
-from symbackprop.indices import EXAMPLE, fresh_index, index_symbol, rebuilt, rename_bound, size_symbol
+from symbackprop.indices import (
+    EXAMPLE,
+    fresh_index,
+    index_symbol,
+    rebuilt,
+    rename_bound,
+    replaced,
+    size_symbol,
+    total,
+)
 from symbackprop.layers import LAST, LAYER, LayerSum, layered_name, written
 from symbackprop.network import (
     WIDTH,
@@ -195,7 +204,7 @@ class _Builder:
         scale = self.factor(cost.scale)
         factor = scale / outputs if cost.outputs == "mean" else scale
         example_cost = Quantity("C_x", "C", Role.EXAMPLE_COST, None, ())
-        return Equation(example_cost, (), factor * sp.Sum(one, (J, 1, outputs)), "cost")
+        return Equation(example_cost, (), factor * total(one, (J, 1, outputs)), "cost")
 
     def total(self, program: Program) -> Program:
         """C = 1/N sum_n C_n + R with the penalty R, in the costs of the examples and the weights."""
@@ -307,7 +316,7 @@ def _instantiate_coupled(expr: sp.Expr, z: Quantity) -> sp.Expr:
     bound = {limits[0] for node in expr.atoms(sp.Sum) for limits in node.limits}
     for symbol in sorted(bound, key=str):
         letters[symbol] = fresh_index(*letters.values())
-    return expr.xreplace(letters)
+    return replaced(expr, letters)
 
 
 def _function_letters(network: Network) -> dict[str, str]:

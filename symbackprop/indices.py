@@ -92,31 +92,52 @@ def _rename(expr: sp.Expr, taken: frozenset[sp.Symbol]) -> sp.Expr:
         kept = bound == EXAMPLE and EXAMPLE not in taken
         letter = bound if kept else next(x for x in letters() if x not in taken)
         body = body if letter == bound else _swap(body, bound, letter)
-        inner = _rename(body, taken | {letter})
-        kept = summed if inner.has(sp.Piecewise) else sp.Sum
-        return kept(inner, (letter, 1, upper))
+        return total(_rename(body, taken | {letter}), (letter, 1, upper))
     return expr.func(*(_rename(arg, taken) for arg in expr.args))
 
 
 def _swap(body: sp.Expr, bound: sp.Symbol, letter: sp.Symbol) -> sp.Expr:
     """Rename ``bound``; an inner sum that uses the new letter takes the old one instead."""
-    return body.xreplace({bound: letter, letter: bound})
+    return replaced(body, {bound: letter, letter: bound})
 
 
-def summed(body: sp.Expr, *limits: sp.Tuple) -> sp.Sum:
-    """A sum as it is: SymPy's own constructor pulls a ``Piecewise`` out of the sums inside the body."""
-    total = sp.Expr.__new__(sp.Sum, body, *(sp.Tuple(*limit) for limit in limits))
-    total.is_commutative = body.is_commutative
-    return total
+def total(body: sp.Expr, *limits: Sequence[sp.Expr]) -> sp.Sum:
+    """A sum of the body as it is.
+
+    SymPy's own constructor pulls cases out of the sums inside the body, although the condition may
+    hold for some terms and not for others.
+
+    >>> x = sp.IndexedBase("x", real=True)
+    >>> i, k, n = sp.symbols("i k n", integer=True, positive=True)
+    >>> inner = total(sp.Piecewise((x[i, k], x[i, k] > 0), (0, True)), (i, 1, n)) / 3
+    >>> total(inner, (k, 1, n)).free_symbols >= {i}, sp.Sum(inner, (k, 1, n)).free_symbols >= {i}
+    (False, True)
+    """
+    if not body.has(sp.Piecewise):
+        return sp.Sum(body, *limits)
+    made = sp.Expr.__new__(sp.Sum, body, *(sp.Tuple(*limit) for limit in limits))
+    made.is_commutative = body.is_commutative
+    return made
+
+
+def with_args(node: sp.Expr, args: Sequence[sp.Basic]) -> sp.Expr:
+    """The same kind of expression with other arguments; a sum is a :func:`total`."""
+    return total(*args) if isinstance(node, sp.Sum) else node.func(*args)
+
+
+def replaced(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
+    """``xreplace`` that leaves sums with cases in them as they are."""
+    cases = expr.has(sp.Piecewise) or any(new.has(sp.Piecewise) for new in replacements.values())
+    return rebuilt(expr, replacements) if cases else expr.xreplace(replacements)
 
 
 def rebuilt(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
-    """``xreplace`` that leaves every sum of a ``Piecewise`` as it is.
+    """Every part for which there is a replacement replaced, from the outside in.
 
     >>> x = sp.IndexedBase("x", real=True)
     >>> i, k, n, m = sp.symbols("i k n m", integer=True, positive=True)
     >>> inner = sp.Sum(sp.Piecewise((x[k, i], x[k, i] > 0), (0, True)), (i, 1, n))
-    >>> rebuilt(summed(inner / 3, (k, 1, m)), {n: sp.Integer(2)}).free_symbols >= {i}
+    >>> rebuilt(total(inner / 3, (k, 1, m)), {n: sp.Integer(2)}).free_symbols >= {i}
     False
     """
     memo: dict[sp.Basic, sp.Basic] = dict(replacements)
@@ -125,8 +146,7 @@ def rebuilt(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
         if node not in memo:
             args = tuple(visit(arg) for arg in node.args)
             same = all(mine is theirs for mine, theirs in zip(args, node.args, strict=True))
-            folds = isinstance(node, sp.Sum) and args[0].has(sp.Piecewise)
-            memo[node] = node if same else summed(*args) if folds else node.func(*args)
+            memo[node] = node if same else with_args(node, args)
         return memo[node]
 
     return visit(expr)
@@ -135,7 +155,7 @@ def rebuilt(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
 def put_in(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
     """Replace, with the bound letters of what is put in kept apart from those around it."""
     taken = frozenset(s for s in expr.atoms(sp.Symbol) if s.is_integer)
-    return expr.xreplace({old: rename_bound(new, taken) for old, new in replacements.items()})
+    return replaced(expr, {old: rename_bound(new, taken) for old, new in replacements.items()})
 
 
 def at_indices(expr: sp.Expr, old: Sequence[sp.Symbol], new: Sequence[sp.Expr]) -> sp.Expr:
@@ -148,7 +168,7 @@ def at_indices(expr: sp.Expr, old: Sequence[sp.Symbol], new: Sequence[sp.Expr]) 
     """
     taken = frozenset(symbol for index in new for symbol in index.free_symbols)
     clear = rename_bound(expr, taken) if expr.has(sp.Sum) else expr
-    return clear.xreplace(dict(zip(old, new, strict=True)))
+    return replaced(clear, dict(zip(old, new, strict=True)))
 
 
 def alpha(expr: sp.Expr) -> sp.Expr:
@@ -167,6 +187,6 @@ def _alpha(expr: sp.Expr) -> tuple[sp.Expr, int]:
         body, bound, upper = outermost(expr)
         body, height = _alpha(body)
         letter = index_symbol(f"@{height + 1}")
-        return sp.Sum(body.xreplace({bound: letter}), (letter, 1, upper)), height + 1
+        return total(replaced(body, {bound: letter}), (letter, 1, upper)), height + 1
     parts = [_alpha(arg) for arg in expr.args]
     return expr.func(*(part for part, _ in parts)), max(height for _, height in parts)

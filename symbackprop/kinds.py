@@ -10,6 +10,7 @@ import sympy as sp
 from sympy.core.parameters import distribute
 
 from symbackprop.equations import Derivation, Step
+from symbackprop.indices import replaced
 
 Signature = Hashable
 
@@ -59,7 +60,7 @@ class Renamed(Derivation):
 
     def _renamed(self, expr: sp.Expr) -> sp.Expr:
         with distribute(False):
-            return expr.xreplace(self.names)
+            return replaced(expr, self.names)
 
 
 def original(derivation: Derivation) -> Derivation:

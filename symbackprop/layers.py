@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from symbackprop.indices import index_symbol
+from symbackprop.indices import index_symbol, replaced
 
 LAYER = index_symbol("l")
 """Any hidden layer; what is derived for it holds for every one."""
@@ -116,7 +116,7 @@ def at_layers(expr: sp.Expr, layers: Layers) -> sp.Expr:
         name = name_at(symbol.name, layers)
         if symbol not in new and name != symbol.name:
             new[symbol] = _renamed(symbol, name)
-    return expr.xreplace(new)
+    return replaced(expr, new)
 
 
 def _renamed(symbol: sp.Symbol | sp.IndexedBase, name: str) -> sp.Symbol | sp.IndexedBase:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from symbackprop.indices import EXAMPLE, index_symbol, letters, outermost, summed
+from symbackprop.indices import EXAMPLE, index_symbol, letters, outermost, total, with_args
 from symbackprop.symbols import Names, size_layer
 
 Free = Iterable[tuple[sp.Symbol, sp.Expr]]
@@ -86,7 +86,7 @@ class _Lettering:
     def plain(self, node: sp.Basic, mapped: Mapped, subject: sp.Expr | None) -> sp.Basic:
         args = tuple(self.visit(arg, mapped, subject) for arg in node.args)
         same = all(mine is theirs for mine, theirs in zip(args, node.args, strict=True))
-        return node if same else node.func(*args)
+        return node if same else with_args(node, args)
 
     def total(self, node: sp.Sum, mapped: Mapped, subject: sp.Expr | None) -> sp.Basic:
         body, bound, upper = outermost(node)
@@ -95,7 +95,7 @@ class _Lettering:
         inner = self.visit(body, {**mapped, bound: letter}, subject)
         if isinstance(letter, sp.Integer):
             return inner
-        return summed(inner, sp.Tuple(letter, 1, upper))
+        return total(inner, sp.Tuple(letter, 1, upper))
 
     def index(
         self, index: sp.Symbol, size: sp.Expr, subject: sp.Expr | None, taken: frozenset[sp.Expr]

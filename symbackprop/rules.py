@@ -17,7 +17,7 @@ from symbackprop.elimination import OUTPUT, Z, derivative_from_output
 from symbackprop.equations import Bracket, Equation, Fact
 from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
-from symbackprop.indices import alpha, outermost, split_product
+from symbackprop.indices import alpha, outermost, replaced, split_product, total, with_args
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def everywhere(rewrite: Callable[[sp.Expr], sp.Expr], expr: sp.Expr) -> sp.Expr:
             return node
         if node not in memo:
             args = tuple(visit(arg) for arg in node.args)
-            rebuilt = node if args == node.args else node.func(*args)
+            rebuilt = node if args == node.args else with_args(node, args)
             memo[node] = rewrite(rebuilt) if isinstance(rebuilt, sp.Expr) else rebuilt
         return memo[node]
 
@@ -77,8 +77,7 @@ def _collapse_sum(body: sp.Expr, limits: sp.Tuple, ranges: dict[sp.Expr, sp.Expr
     bound = limits[0]
     if not any(delta.has(bound) for delta in body.atoms(sp.KroneckerDelta)):
         return _sum(body, limits)
-    if isinstance(body, sp.Piecewise):
-        body = _out_of_branches(body)
+    body = _out_of_branches(body) if isinstance(body, sp.Piecewise) else body
     if isinstance(body, sp.Add):
         return sp.Add(*(_collapse_sum(term, limits, ranges) for term in body.args))
     if isinstance(body, sp.Sum):
@@ -101,8 +100,8 @@ def _pick(
     bound, _, upper = limits
     value = _solve(delta, bound)
     if value is None:
-        return sp.Sum(sp.Mul(delta, *rest), limits)
-    left = sp.Mul(*rest).xreplace({bound: value})
+        return total(sp.Mul(delta, *rest), limits)
+    left = replaced(sp.Mul(*rest), {bound: value})
     return left * _within(value, upper, ranges)
 
 
@@ -133,34 +132,34 @@ def _open_factor(factors: tuple[sp.Expr, ...], limits: sp.Tuple, ranges: dict[sp
         if not any(delta.has(bound) for delta in factor.atoms(sp.KroneckerDelta)):
             continue
         rest = factors[:position] + factors[position + 1 :]
-        if isinstance(factor, sp.Piecewise) and _out_of_branches(factor) != factor:
-            return _collapse_sum(sp.Mul(_out_of_branches(factor), *rest), limits, ranges)
+        if isinstance(factor, sp.Piecewise) and (apart := _out_of_branches(factor)) != factor:
+            return _collapse_sum(sp.Mul(apart, *rest), limits, ranges)
         if isinstance(factor, sp.Add):
             terms = (sp.Mul(term, *rest) for term in factor.args)
             return sp.Add(*(_collapse_sum(term, limits, ranges) for term in terms))
         if isinstance(factor, sp.Sum):
             return _collapse_sum(_taken_inside(rest, factor, bound), limits, ranges)
-    return sp.Sum(sp.Mul(*factors), limits)
+    return total(sp.Mul(*factors), limits)
 
 
-def _taken_inside(factors: tuple[sp.Expr, ...], total: sp.Sum, outer: sp.Symbol) -> sp.Expr:
+def _taken_inside(factors: tuple[sp.Expr, ...], inner: sp.Sum, outer: sp.Symbol) -> sp.Expr:
     """A product with an inner sum as one sum, or with that sum's own factors before it."""
-    inside, index, size = outermost(total)
+    inside, index, size = outermost(inner)
     if size.has(outer):
-        return sp.Mul(_opened(total), *factors)
-    return sp.Sum(sp.Mul(inside, *factors), (index, 1, size))
+        return sp.Mul(_opened(inner), *factors)
+    return total(sp.Mul(inside, *factors), (index, 1, size))
 
 
-def _opened(total: sp.Sum) -> sp.Expr:
+def _opened(inner: sp.Sum) -> sp.Expr:
     """A sum that can't change places, since its length depends on the outer index, with its factors out."""
-    opened = pull_out_factors(total, Context())
+    opened = pull_out_factors(inner, Context())
     if isinstance(opened, sp.Sum):
-        raise NoRule(f"no rule interchanges the sum {total} with one that its length depends on")
+        raise NoRule(f"no rule interchanges the sum {inner} with one that its length depends on")
     return opened
 
 
 def _sum(body: sp.Expr, limits: sp.Tuple) -> sp.Expr:
-    return sp.S.Zero if body == 0 else sp.Sum(body, limits)
+    return sp.S.Zero if body == 0 else total(body, limits)
 
 
 def pull_out_factors(expr: sp.Expr, context: Context) -> sp.Expr:
@@ -175,7 +174,7 @@ def pull_out_factors(expr: sp.Expr, context: Context) -> sp.Expr:
         outside = [factor for factor in split_product(body) if not factor.has(bound)]
         if not inside:
             return sp.Mul(upper, *outside)
-        return sp.Mul(*outside, sp.Sum(sp.Mul(*inside), (bound, 1, upper))) if outside else node
+        return sp.Mul(*outside, total(sp.Mul(*inside), (bound, 1, upper))) if outside else node
 
     return everywhere(pull, expr) if expr.has(sp.Sum) else expr
 
@@ -207,14 +206,54 @@ def _shared_number(terms: tuple[sp.Expr, ...]) -> sp.Expr:
 
 
 def _out_of_branches(node: sp.Piecewise) -> sp.Expr:
-    """Kronecker deltas that every branch but a 0 has, taken out: SymPy's Sum folds them in."""
-    values = [value for value, _ in node.args if value != 0]
-    shared = _shared_powers([dict(powers(value)) for value in values]) if values else {}
-    deltas = {base: exponent for base, exponent in shared.items() if isinstance(base, sp.KroneckerDelta)}
-    if not deltas:
+    """[i = q] f_i + g_i if c_i, else h_i: [i = q] (f_i if c_i, else 0) + (g_i if c_i, else h_i)."""
+    branches = [_by_deltas(value) for value, _ in node.args]
+    found = dict.fromkeys(deltas for branch in branches for deltas in branch)
+    if set(found) <= {sp.S.One}:
         return node
-    pieces = [(divide(value, deltas) if value != 0 else value, condition) for value, condition in node.args]
-    return sp.Mul(*deltas) * sp.Piecewise(*pieces)
+    conditions = [condition for _, condition in node.args]
+    parts = {deltas: [branch.get(deltas, sp.S.Zero) for branch in branches] for deltas in found}
+    return sp.Add(
+        *(deltas * sp.Piecewise(*zip(values, conditions, strict=True)) for deltas, values in parts.items())
+    )
+
+
+def _by_deltas(expr: sp.Expr) -> dict[sp.Expr, sp.Expr]:
+    """The products of Kronecker deltas in a sum of products, each with what multiplies it."""
+    found: dict[sp.Expr, sp.Expr] = {}
+    for term in sp.Add.make_args(expr):
+        for deltas, rest in _term_by_deltas(term):
+            found[deltas] = found.get(deltas, sp.S.Zero) + rest
+    return {deltas: rest for deltas, rest in found.items() if rest != 0}
+
+
+def _term_by_deltas(term: sp.Expr) -> Iterator[tuple[sp.Expr, sp.Expr]]:
+    factors = split_product(term)
+    hidden = [f for f in factors if f.has(sp.KroneckerDelta) and not isinstance(f, sp.KroneckerDelta)]
+    if not hidden:
+        deltas = [factor for factor in factors if isinstance(factor, sp.KroneckerDelta)]
+        yield sp.Mul(*deltas), sp.Mul(*(factor for factor in factors if factor not in deltas))
+        return
+    others = sp.Mul(*(factor for factor in factors if factor is not hidden[0]))
+    for deltas, rest in _factor_by_deltas(hidden[0]):
+        for more, coefficient in _by_deltas(others).items():
+            yield deltas * more, rest * coefficient
+
+
+def _factor_by_deltas(factor: sp.Expr) -> Iterator[tuple[sp.Expr, sp.Expr]]:
+    """Terms of a sum, branches, or terms of a sum over an index that the deltas don't have."""
+    if isinstance(factor, sp.Add):
+        yield from _by_deltas(factor).items()
+    elif isinstance(factor, sp.Piecewise) and (apart := _out_of_branches(factor)) != factor:
+        yield from _by_deltas(apart).items()
+    elif isinstance(factor, sp.Sum):
+        body, bound, upper = outermost(factor)
+        for deltas, rest in _by_deltas(body).items():
+            if deltas.has(bound):
+                raise NoRule(f"no rule takes the Kronecker delta out of {str(factor)[:60]}")
+            yield deltas, total(rest, (bound, 1, upper))
+    else:
+        raise NoRule(f"no rule takes the Kronecker delta out of {str(factor)[:60]}")
 
 
 def _shared_powers(terms: list[dict[sp.Expr, sp.Expr]]) -> dict[sp.Expr, sp.Expr]:
@@ -309,7 +348,7 @@ def _fold(expr: sp.Expr, definition: Equation) -> sp.Expr:
             return node
         for indices in _candidates(node, len(definition.indices)):
             renaming = dict(zip(definition.indices, indices, strict=True))
-            node = _replace(node, pattern.xreplace(renaming), lhs.xreplace(renaming))
+            node = _replace(node, replaced(pattern, renaming), lhs.xreplace(renaming))
         return node
 
     return everywhere(fold, expr)

@@ -40,6 +40,9 @@ BINDS: Mapping[str, tuple[str, int]] = {
 
 BUILT_IN: Mapping[str, str] = {"maximum": "max", "minimum": "min", "abs": "abs"}
 
+_MOST_AXES = 2
+"""Arrays of more axes, as differences of all pairs of units have, get no scalar code."""
+
 MOST_ENTRIES = 400
 """A network with more entries than this, parameters included, gets no scalar code."""
 
@@ -144,6 +147,8 @@ class Scalars:
         """The entries that an entry is worked out from; those of a sum of products in pairs."""
         number, indices = entry
         node = self.graph[number]
+        if len(self.graph.dims(number)) > _MOST_AXES:
+            raise NotScalar
         pairs: list[tuple[Entry, ...]]
         if node.operation == "product":
             left, right = node.args

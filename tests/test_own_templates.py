@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -96,9 +95,10 @@ def make_everything() -> None:
     assert index_page([Entry("a", "A", "Small.", ("a/a.html",))])
     for picture in pictures_of(derivation()).values():
         assert picture.to_svg() and picture.to_standalone()
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "compiled", lambda *_: b"%PDF")
-        files.pdf_file(document, Path(folder))
+        files.article(files.Order(derivation()))
+        files.slide_files(files.Order(derivation()))
 
 
 def test_everything_that_is_there_is_filled() -> None:
