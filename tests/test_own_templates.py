@@ -89,6 +89,7 @@ def make_everything() -> None:
     program = sb.forward_model(sb.load("2-1")).program
     assert deep.code and derivation().module_source(code="scalar")
     assert derivation().module_source(code="arrays")
+    assert all(derivation().module_source(target) for target in ("array-api", "torch", "jax"))
     assert program_source(program, sb.reverse(program))
     document = derivation().document(forms=("index", "matrix", "swell"))
     assert document.to_latex() and document.style() and derivation().to_html()

@@ -224,6 +224,9 @@ def test_every_word_of_the_package_is_one_of_the_file() -> None:
 SPOKEN = ("title", "aria-label", "alt", "data-words", "data-text")
 
 
+VOID = ("meta", "link", "input", "br", "img", "path")
+
+
 class Visible(HTMLParser):
     """What a reader of a page is told: text, and attributes that are spoken or shown."""
 
@@ -238,11 +241,11 @@ class Visible(HTMLParser):
         hidden = hidden or any(was for _, was in self.open)
         if not hidden:
             self.said += [given.get(key) or "" for key in SPOKEN]
-        if tag not in ("meta", "link", "input", "br", "img", "path"):
+        if tag not in VOID:
             self.open.append((tag, hidden))
 
     def handle_endtag(self, tag: str) -> None:
-        while self.open and self.open.pop()[0] != tag:
+        while tag not in VOID and self.open and self.open.pop()[0] != tag:
             pass
 
     def handle_data(self, data: str) -> None:
