@@ -11,6 +11,7 @@ from typing import Any
 
 import sympy as sp
 
+from symbackprop.fields import good_fields
 from symbackprop.mistakes import Mistakes, Place
 from symbackprop.names import why_illegal, why_no_other
 from symbackprop.network import Cost, Layer, Network, Remark, Size, Values
@@ -33,7 +34,6 @@ from symbackprop.spec_model import (
     PenaltyTable,
     RemarkTable,
     SpecTable,
-    good_fields,
 )
 from symbackprop.spec_values import Shapes, read_values
 
