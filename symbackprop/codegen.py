@@ -17,6 +17,7 @@ from symbackprop.equations import Equation, Quantity, Role
 from symbackprop.errors import NoRule
 from symbackprop.fast_code import FastCode, shape_code
 from symbackprop.forward import EXAMPLES, Model
+from symbackprop.layers import LAYER
 from symbackprop.lowering import Lowering
 from symbackprop.network import Network
 from symbackprop.nodes import Graph
@@ -88,8 +89,8 @@ class Generator:
     @property
     def printed(self) -> tuple[Equation, ...]:
         """The equations that the code has a line for, the gradients left out."""
-        computed = (*self._of(_LAYERS), *self._of(_COSTS))
-        return (*computed, *self.batch.deltas)
+        written = (e for e in self._of(_LAYERS) if e.quantity.layer != LAYER + 1)
+        return (*written, *self._of(_COSTS), *self.batch.deltas)
 
     def _of(self, roles: tuple[Role, ...]) -> tuple[Equation, ...]:
         return tuple(e for e in self.batch.forward if e.quantity.role in roles)
