@@ -19,6 +19,7 @@ from symbackprop.fast_code import FastCode, shape_code
 from symbackprop.forward import EXAMPLES, Model
 from symbackprop.layers import LAYER
 from symbackprop.lowering import Lowering
+from symbackprop.names import OF_ANY_DEPTH
 from symbackprop.network import Network
 from symbackprop.nodes import Graph
 from symbackprop.numpy_code import Helpers, Names, array_code
@@ -458,7 +459,7 @@ def python_name(name: str) -> str:
     >>> python_name("lambda"), python_name("eta")
     ('lambda_', 'eta')
     """
-    return f"{name}_" if keyword.iskeyword(name) or name == "N" else name
+    return f"{name}_" if keyword.iskeyword(name) or name in ("N", *OF_ANY_DEPTH) else name
 
 
 def labelled(line: str, label: str) -> list[str]:
