@@ -7,6 +7,7 @@ inside the commands that need them, so ``--help`` and ``list`` are quick.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -344,8 +345,10 @@ def _known(option: str, values: tuple[str, ...], table: dict[str, str]) -> None:
 
 def main() -> None:
     """The entry point of the command: click's own complaints take one line as well."""
-    # Expressions live as long as the command, so looking for garbage among them is time lost.
+    # Expressions live as long as the command, so looking for garbage among them is time lost, at the
+    # end above all, when the system takes everything back at once.
     gc.set_threshold(200_000, 50, 50)
+    atexit.register(gc.freeze)
     try:
         cli(prog_name="symbackprop", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

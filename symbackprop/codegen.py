@@ -17,7 +17,9 @@ from symbackprop.equations import Equation, Quantity, Role
 from symbackprop.errors import NoRule
 from symbackprop.fast_code import FastCode, shape_code
 from symbackprop.forward import EXAMPLES, Model
+from symbackprop.layers import LAYER
 from symbackprop.lowering import Lowering
+from symbackprop.names import OF_ANY_DEPTH
 from symbackprop.network import Network
 from symbackprop.nodes import Graph
 from symbackprop.numpy_code import Helpers, Names, array_code
@@ -88,8 +90,8 @@ class Generator:
     @property
     def printed(self) -> tuple[Equation, ...]:
         """The equations that the code has a line for, the gradients left out."""
-        computed = (*self._of(_LAYERS), *self._of(_COSTS))
-        return (*computed, *self.batch.deltas)
+        written = (e for e in self._of(_LAYERS) if e.quantity.layer != LAYER + 1)
+        return (*written, *self._of(_COSTS), *self.batch.deltas)
 
     def _of(self, roles: tuple[Role, ...]) -> tuple[Equation, ...]:
         return tuple(e for e in self.batch.forward if e.quantity.role in roles)
@@ -478,7 +480,7 @@ def python_name(name: str) -> str:
     >>> python_name("lambda"), python_name("eta")
     ('lambda_', 'eta')
     """
-    return f"{name}_" if keyword.iskeyword(name) or name == "N" else name
+    return f"{name}_" if keyword.iskeyword(name) or name in ("N", *OF_ANY_DEPTH) else name
 
 
 def labelled(line: str, label: str) -> list[str]:

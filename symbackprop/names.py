@@ -29,6 +29,10 @@ RESERVED = frozenset(f"{_INDICES_AND_QUANTITIES} {_IN_FORMULAS} {_IN_CODE}".spli
 """Names with a meaning of their own, which no symbol may take."""
 
 
+OF_ANY_DEPTH = frozenset({"L", "n_before", "n_after", "n_hidden"})
+"""What the code for any number of layers calls the last layer and the sizes that it uses."""
+
+
 def why_illegal(name: str) -> str | None:
     """Say why ``name`` can't be a symbol's name, or nothing if it can.
 

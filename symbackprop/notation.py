@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from symbackprop.errors import Problem, SpecError, SymbackpropError
+from symbackprop.fields import good_fields
 from symbackprop.mistakes import ABSENT, Mistakes
 from symbackprop.names import did_you_mean, one_line, quoted
 from symbackprop.notation_clashes import clashes
 from symbackprop.notation_macros import Macro, function_macro, macros_of, word_macros
 from symbackprop.notation_model import TABLES, NotationTable
-from symbackprop.spec_model import good_fields
 from symbackprop.words import Words, load_words
 
 DEFAULT = "nielsen"

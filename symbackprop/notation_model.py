@@ -1,12 +1,10 @@
 """The tables of a notation file: which keys there are, what each may hold, and what it is."""
 
-from __future__ import annotations
+# Annotations are looked at here, so they are no strings: no import of them from the future.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
-
-from symbackprop.spec_model import List, Model, Table, Text
+from symbackprop.fields import Field, List, Model, Table, Text
 
 _LETTER = "LaTeX that takes indices, such as \"z\" or '\\delta'"
 
@@ -30,7 +28,7 @@ def _letters(value: str) -> str:
     return value
 
 
-Latex = Annotated[Text, AfterValidator(_latex)]
+Latex = Annotated[Text, _latex]
 
 
 class NotationTable(Model):
@@ -79,7 +77,7 @@ class IndexTable(Model):
         description="the order is to-from (w_jk leads to unit j from unit k) or from-to (w_kj does)"
     )
     separator: Literal["", ",", " "] = Field(description='the separator is nothing, "" or a comma ","')
-    start: Annotated[Any, AfterValidator(lambda value: _choice(value, (0, 1)))] = Field(
+    start: Annotated[Any, lambda value: _choice(value, (0, 1))] = Field(
         description="units are counted from 0 or from 1"
     )
     here: Latex = Field(description="the letter for units of the layer that a formula is about")
@@ -142,7 +140,7 @@ class LetterTable(Model):
     examples: Latex = Field(description="the letter of the number of examples")
     size: Latex = Field(description="the letter of the size of a layer")
     learning_rate: Latex = Field(description="the letter of the learning rate")
-    nodes: Annotated[Text, AfterValidator(_letters)] = Field(
+    nodes: Annotated[Text, _letters] = Field(
         "", description='letters for the nodes of a computation graph, from the cost back, such as "cdefg"'
     )
 

@@ -25,12 +25,10 @@ from typing import TYPE_CHECKING
 import sympy as sp
 from sympy.core.parameters import distribute
 
-from symbackprop.any_depth import any_depth_keys
 from symbackprop.batch import Batch, batch
 from symbackprop.chain import Adjoint, backward_equations, reverse
 from symbackprop.codegen import CODES, module_keys
 from symbackprop.compose import compose, compose_total
-from symbackprop.composite import composite_route
 from symbackprop.equations import Equation, Quantity, Step
 from symbackprop.errors import SymbackpropError
 from symbackprop.forward import Model, any_number, forward_model, numbered
@@ -95,6 +93,8 @@ def _check_chosen(name: str, model: Model) -> None:
 def _adjoints(model: Model, route: str, wrt_input: bool) -> tuple[Adjoint, ...]:
     parameters = model.own_parameters
     if route == "composite":
+        from symbackprop.composite import composite_route
+
         adjoints = composite_route(model.program, model.facts)
         if not wrt_input:
             return adjoints
@@ -197,6 +197,8 @@ class NetworkDerivation:
         if target != "numpy":
             return self._for_target(target)
         if self.model.symbolic_depth:
+            from symbackprop.any_depth import any_depth_keys
+
             return fill("any_depth.py.jinja", any_depth_keys(self.model, self.batch, self.about))
         return fill("gradients.py.jinja", module_keys(self.model, self.batch, self.about, code))
 

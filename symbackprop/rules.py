@@ -267,7 +267,14 @@ def _shared_powers(terms: list[dict[sp.Expr, sp.Expr]]) -> dict[sp.Expr, sp.Expr
 
 
 def powers(expr: sp.Expr) -> Iterator[tuple[sp.Expr, sp.Expr]]:
-    """The factors of a product as (base, exponent); ``exp`` of a sum falls into its factors."""
+    """The factors of a product as (base, exponent), every base once; ``exp`` of a sum falls into its factors.
+
+    A number is a base of its own: 2 and the square root of 2 are no powers of one base here.
+
+    >>> x = sp.Symbol("x", positive=True)
+    >>> dict(powers(2 * sp.sqrt(2) * x**3))
+    {2: 1, sqrt(2): 1, x: 3}
+    """
     for factor in split_product(expr):
         if isinstance(factor, sp.exp):
             for term in sp.Add.make_args(factor.args[0]):
@@ -275,8 +282,7 @@ def powers(expr: sp.Expr) -> Iterator[tuple[sp.Expr, sp.Expr]]:
                 integral = coefficient.is_Integer
                 yield (sp.exp(rest), coefficient) if integral else (sp.exp(term), sp.S.One)
         else:
-            base, exponent = factor.as_base_exp()
-            yield (base, exponent) if not factor.is_Rational else (factor, sp.S.One)
+            yield (factor, sp.S.One) if factor.is_number else factor.as_base_exp()
 
 
 def multiplicity(wanted: Mapping[sp.Expr, sp.Expr], there: Mapping[sp.Expr, sp.Expr]) -> int:

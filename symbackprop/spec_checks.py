@@ -10,6 +10,7 @@ import sympy as sp
 
 from symbackprop.catalogue import ACTIVATIONS, COSTS
 from symbackprop.domain import activation_failure, cost_failure
+from symbackprop.fields import good_fields, meant
 from symbackprop.formula import (
     FormulaError,
     activation_named,
@@ -21,7 +22,7 @@ from symbackprop.formula import (
 from symbackprop.mistakes import ABSENT, Mistakes, Place
 from symbackprop.names import did_you_mean, why_illegal, why_no_other
 from symbackprop.network import WIDTH, Activation, Formula, Size, index, size_family
-from symbackprop.spec_model import ActivationTable, CostTable, good_fields, meant
+from symbackprop.spec_model import ActivationTable, CostTable
 
 _LARGEST_SIZE = 10**9
 _KIND = f"the kind of the cost, one of {', '.join(COSTS)}"

@@ -1,47 +1,21 @@
 """The tables of a spec: which keys there are, and which kind of value each takes.
 
-Structure only: pydantic looks at every key and reports everything that is wrong at once. What the
-values mean, and whether they fit each other, is looked at in :mod:`symbackprop.spec_checks`.
+Structure only. What the values mean, and whether they fit each other, is looked at in
+:mod:`symbackprop.spec_checks`.
 """
 
-from __future__ import annotations
+# Annotations are looked at here, so they are no strings: no import of them from the future.
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from symbackprop.fields import Field, Flag, List, Model, Table, Text, one_of
 
-from symbackprop.mistakes import ABSENT, Mistakes, Place
-from symbackprop.names import did_you_mean, nearest
-
-
-def _one_of(*kinds: type) -> PlainValidator:
-    """A value of exactly one of these kinds: true is no number, and a number is no string."""
-
-    def check(value: Any) -> Any:
-        if type(value) not in kinds and not (Mapping in kinds and isinstance(value, Mapping)):
-            raise ValueError
-        return value
-
-    return PlainValidator(check)
-
-
-_Number = Annotated[Any, _one_of(int, float)]
-_Size = Annotated[Any, _one_of(int, str)]
-_Factor = Annotated[Any, _one_of(int, float, str)]
-Table = Annotated[Any, _one_of(Mapping)]
-List = Annotated[Any, _one_of(list, tuple)]
-Text = Annotated[Any, _one_of(str)]
-Flag = Annotated[Any, _one_of(bool)]
+_Size = Annotated[Any, one_of(int, str)]
+_Factor = Annotated[Any, one_of(int, float, str)]
 
 _SIZE = 'a size is a whole number from 1 up, or a symbol\'s name such as "n_1"'
 _FACTOR = 'a factor is a number or a string such as "1/2" or "lambda/(2*N)"'
-
-
-class Model(BaseModel):
-    """A table of a spec: each field's description says what is right there."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class SpecTable(Model):
@@ -80,7 +54,7 @@ class LayerTable(Model):
 
     kind: Literal["dense"] = Field("dense", description="the kind of a layer is dense")
     size: _Size = Field(description=_SIZE)
-    activation: Annotated[Any, _one_of(str, Mapping)] = Field(
+    activation: Annotated[Any, one_of(str, Mapping)] = Field(
         description='a name such as "sigmoid", a { formula = "z/(1+exp(-z))" }, or a { symbol = "g" }'
     )
     bias: Flag = Field(True, description="bias is true or false")
@@ -116,58 +90,3 @@ class FactsTable(Model):
     """``[facts]``"""
 
     targets_sum_to_one: Flag = Field(False, description="a fact is true or false")
-
-
-def good_fields(model: type[Model], data: object, place: Place, mistakes: Mistakes) -> dict[str, Any]:
-    """The fields of a table that are structurally right, with defaults; mistakes go to ``mistakes``.
-
-    >>> found = Mistakes()
-    >>> good_fields(InputTable, {"size": 2, "sise": 3}, ("input",), found)
-    {'size': 2}
-    >>> print(*found.problems({}))
-    input.sise: 3: the key sise is not known here; did you mean size?
-    """
-    if not isinstance(data, Mapping):
-        mistakes.add(place, data, "this is a table with keys")
-        return {}
-    defaults = {name: field.default for name, field in model.model_fields.items() if not field.is_required()}
-    details = _error_details(model, dict(data))
-    misspelt = {meant(key, model) for key in data}
-    for key, kind, given in details:
-        if kind != "missing" or key not in misspelt:
-            mistakes.add((*place, key), given, _wanted(model, key, kind, given))
-    bad = {key for key, _, _ in details}
-    given_fields = {key: value for key, value in data.items() if key in model.model_fields}
-    return {key: value for key, value in {**defaults, **given_fields}.items() if key not in bad}
-
-
-def meant(key: object, model: type[Model]) -> str | None:
-    """The key of a table that an unknown key was probably meant to be."""
-    return None if key in model.model_fields else nearest(str(key), model.model_fields)
-
-
-def _error_details(model: type[Model], data: dict[str, Any]) -> list[tuple[str, str, object]]:
-    """What pydantic finds: the key, the kind of error, and what was given."""
-    try:
-        model.model_validate(data)
-    except ValidationError as error:
-        return [
-            (
-                str(detail["loc"][0]),
-                detail["type"],
-                ABSENT if detail["type"] == "missing" else detail["input"],
-            )
-            for detail in error.errors(include_url=False, include_context=False)
-        ]
-    return []
-
-
-def _wanted(model: type[Model], key: str, problem: str, given: object) -> str:
-    if problem in ("extra_forbidden", "invalid_key"):
-        hint = did_you_mean(key, model.model_fields) or f"; known are {', '.join(model.model_fields)}"
-        return f"the key {key[:40]} is not known here{hint}" if key.isprintable() else f"an unknown key{hint}"
-    description = model.model_fields[key].description or ""
-    if problem == "missing":
-        return f"missing: {description}"
-    choices = get_args(model.model_fields[key].annotation)
-    return description + (did_you_mean(given, choices) if isinstance(given, str) and choices else "")

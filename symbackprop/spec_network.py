@@ -11,8 +11,9 @@ from typing import Any
 
 import sympy as sp
 
+from symbackprop.fields import good_fields
 from symbackprop.mistakes import Mistakes, Place
-from symbackprop.names import why_illegal, why_no_other
+from symbackprop.names import OF_ANY_DEPTH, why_illegal, why_no_other
 from symbackprop.network import Cost, Layer, Network, Remark, Size, Values
 from symbackprop.spec_checks import (
     Activations,
@@ -33,7 +34,6 @@ from symbackprop.spec_model import (
     PenaltyTable,
     RemarkTable,
     SpecTable,
-    good_fields,
 )
 from symbackprop.spec_values import Shapes, read_values
 
@@ -138,6 +138,12 @@ class _Reading:
         if activation is None:
             return size, None
         check_one_unit(activation, size, (*place, "activation"), self.mistakes)
+        depth = self.spec.get("depth")
+        if depth not in (None, activation.name) and activation.name in OF_ANY_DEPTH:
+            wanted = (
+                f"the code for any depth has a number of this name: call {activation.name} something else"
+            )
+            self.mistakes.add((*place, "activation"), activation.name, wanted)
         if activation.name in self.activations.named:
             self.symbols.append((activation.name, "an activation", (*place, "activation")))
         return size, Layer(size or 1, activation, table.get("bias", True), table.get("kind", "dense"))

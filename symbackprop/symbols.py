@@ -115,7 +115,8 @@ class Names:
 
 def base_name(node: sp.Basic) -> str:
     """The name of what an entry is an entry of, or of a symbol."""
-    return str(node.base) if isinstance(node, sp.Indexed) else str(node)
+    named = node.base if isinstance(node, sp.Indexed) else node
+    return str(getattr(named, "name", named))
 
 
 def entry(quantity: Quantity, indices: tuple[sp.Expr, ...], names: Names) -> str:

@@ -322,3 +322,18 @@ def test_every_step_holds_at_every_layer():
     derivation = derived((2, "h", 1), (CENTRED, "tanh"), **PENALTY)
     findings = check_model(model, derivation.adjoints)
     assert findings and all(finding.holds for finding in findings)
+
+
+@pytest.mark.parametrize("biases", [(True, False), (False, True), (False, False)])
+def test_layers_with_and_without_bias(biases):
+    given = spec((2, "n_l", 2), ("softplus", "tanh"), **PENALTY)
+    for layer, bias in zip(given["layers"], biases, strict=True):
+        layer["bias"] = bias
+    derivation = sb.derive(from_mapping(given))
+    certificate = derivation.certificate()
+    assert certificate.holds, [finding for finding in certificate.findings if not finding.holds]
+    report = sb.compare(derivation)
+    assert report.agrees, report.table()
+    assert [name for name in report.gradients if name[0] == "b"] == [
+        f"b{layer}" for layer, bias in ((1, biases[0]), (2, biases[0]), (3, biases[1])) if bias
+    ]

@@ -66,6 +66,7 @@ NETWORKS = {
         penalty={"l2": "lambda/(2*N)"},
     ),
     "numbers of the spec": spec("tanh", "sigmoid", penalty={"l2": "lambda"}, values=PARTLY),
+    "irrational factor": spec("tanh", "tanh", cost_options={"scale": "sqrt(2)*pi"}),
     "one of each": spec("sigmoid", sizes=(1, 1)),
     "without bias": {
         **spec("mish", sizes=(2, 3)),

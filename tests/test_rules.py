@@ -325,3 +325,11 @@ def exact_slope(expr, entry, seed):
 def test_fractions_are_exact():
     assert isinstance(Fraction(str(Values(0).entry(x[1]))), Fraction)
     assert Values(0).entry(x[1]) == Values(0).entry(x[1]) != Values(1).entry(x[1])
+
+
+@pytest.mark.parametrize("number", [2 * sp.sqrt(2), 2 * sp.sqrt(2) * sp.pi, sp.sqrt(6) / 3, 2 * sp.exp(1)])
+def test_numbers_keep_their_factors_when_a_product_is_divided(number):
+    x = sp.Symbol("x", positive=True)
+    assert sp.expand(rules.divide(number * x**3, {x: sp.Integer(1)}) - number * x**2) == 0
+    factored = rules.factor_out(number * x + 3 * number * x**2, Context())
+    assert sp.expand(factored - number * x - 3 * number * x**2) == 0
