@@ -32,7 +32,7 @@ from symbackprop.prose import parts
 
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\S")
 _SCALES = (1.0, 0.72, 0.58)
-_RAISED, _LOWERED, _LOWERED_BELOW_RAISED = 0.38, 0.16, 0.26
+_RAISED, _LOWERED, _LOWERED_BELOW_RAISED = 0.41, 0.16, 0.26
 _SLANT, _AFTER_SCRIPT = 0.08, 0.04
 _BAR_HEIGHT, _BAR_ROOM = 0.25, 0.12
 _NUMERATOR, _DENOMINATOR = 0.677, 0.686

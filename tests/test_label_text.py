@@ -69,7 +69,7 @@ def test_letters_lean_and_digits_and_words_stand():
 
 
 def test_scripts_stand_above_and_below_and_start_at_one_place():
-    assert heights("$a^{2}_{j}$") == [0.0, 3.8, -2.6]
+    assert heights("$a^{2}_{j}$") == [0.0, 4.1, -2.6]
     sizes = [run.size for run in typeset("$a^{2}_{n_1}$").rows[0].runs]
     assert sizes == [10.0, 7.2, 7.2, 5.8]
     above, below = typeset("$a^{22}$").rows[0], typeset("$a^{22}_{33}$").rows[0]
