@@ -26,9 +26,12 @@ from symbackprop.drawing import (
     label,
 )
 from symbackprop.equations import Partial, Role
+from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
+from symbackprop.label_text import plain
 from symbackprop.latex import latex
 from symbackprop.layering import Cell, Layered, layered
+from symbackprop.measure import expanded
 from symbackprop.symbols import Names, function_name
 from symbackprop.words import Words, load_words
 
@@ -107,7 +110,8 @@ class _Picture:
             items += self.drawn(node, shown[node.name], layout.places[node.name])
         title = self.words.picture("graph", name=self.name)
         described = self.words.picture("graph_described", nodes=str(len(self.graph.nodes)))
-        return Drawing(f"{self.name}-graph", title, described, tuple(items))
+        computed = "; ".join(map(self.spoken, self.graph.inner))
+        return Drawing(f"{self.name}-graph", title, f"{described} {computed}.", tuple(items))
 
     # --- what is written ------------------------------------------------------------------------
 
@@ -150,13 +154,27 @@ class _Picture:
         if slope is not None:
             return _number(slope)
         worked_out = self.tex(self.graph.derivatives[node.name])
-        if r"\begin" not in worked_out and self.label(worked_out, "derivative", "").set.width <= _WIDEST:
-            return worked_out
-        return self.tex(Partial(self.graph.root.own, node.own))
+        return worked_out if self.is_short(worked_out) else self.tex(Partial(self.graph.root.own, node.own))
+
+    def is_short(self, formula: str) -> bool:
+        """Whether there is room for a formula; for one that a label can't hold there is none."""
+        try:
+            return self.label(formula, "derivative", "").set.width <= _WIDEST
+        except NoRule:
+            return False
 
     def has_derivative(self, node: Node) -> bool:
         """Whether the derivative by a node is shown: that by an input or a target isn't."""
         return self.graph.roles.get(node.name) not in (Role.INPUT, Role.TARGET)
+
+    def spoken(self, node: Node) -> str:
+        """What a node is computed from, as plain text for a reader that sees no picture."""
+        if node.expr.has(sp.Piecewise):
+            return f"{self.plain(node.own)}: {self.words.picture('cases')}"
+        return f"{self.plain(node.own)} = {self.plain(node.expr)}"
+
+    def plain(self, expr: sp.Expr) -> str:
+        return plain(f"${expanded(self.tex(expr), self.names.notation)}$")
 
     # --- what is drawn --------------------------------------------------------------------------
 

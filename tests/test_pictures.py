@@ -292,6 +292,24 @@ def test_a_derivative_that_is_short_is_worked_out_and_a_long_one_named():
     assert shown["W1[1,1]"] == r"$\sbppartial{\sbpexamplecost}{\sbpweight{1}{1}{1}}$"
 
 
+def test_a_graph_in_words_says_what_each_node_is_computed_from():
+    shown = picture("1-1", which="graph")
+    described = check_svg(shown.to_svg())[1].text or ""
+    assert described.endswith(" g = w^1_11 x; f = g+b^1_1; d = σ(f); c = d−y; C_x = c^2.")
+
+
+def test_a_derivative_that_a_label_cannot_hold_is_named():
+    data = {
+        "name": "cases",
+        "input": {"size": 2},
+        "layers": [{"size": 1, "activation": "hard_sigmoid"}, {"size": 2, "activation": "log_softmax"}],
+        "cost": {"kind": "squared_error"},
+    }
+    shown = pictures_of(sb.derive(sb.from_mapping(data)))["graph"]
+    check_laws(shown.drawing)
+    check_svg(shown.to_svg())
+
+
 def test_numbers_of_the_spec_stand_beside_the_letters():
     of = picture("two-two-two", which="graph").drawing
     graph = computation_graph(sb.forward_model(network("two-two-two")))
