@@ -26,9 +26,12 @@ from symbackprop.drawing import (
     label,
 )
 from symbackprop.equations import Partial, Role
+from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
+from symbackprop.label_text import plain
 from symbackprop.latex import latex
 from symbackprop.layering import Cell, Layered, layered
+from symbackprop.measure import expanded
 from symbackprop.symbols import Names, function_name
 from symbackprop.words import Words, load_words
 
@@ -40,6 +43,7 @@ _WIDEST = 50.0
 
 _DIGITS = 3
 _LIGHT = 0.15
+_ORIGIN = Point(0.0, 0.0)
 
 
 def graph_drawing(graph: Graph, names: Names, name: str = "graph", words: Words | None = None) -> Drawing:
@@ -59,10 +63,11 @@ def graph_drawing(graph: Graph, names: Names, name: str = "graph", words: Words 
 
 @dataclass(frozen=True)
 class _Shown:
-    """How a node is drawn: what stands in it, above the line to its right, and below that."""
+    """How a node is drawn: what stands in it, its letter and its value above the line, and below it."""
 
     inside: Label
-    above: Label | None
+    letter: Label | None
+    value: Label | None
     below: Label | None
 
     @property
@@ -72,12 +77,15 @@ class _Shown:
 
     @property
     def stem(self) -> float:
-        above = self.above.set.width + 5.0 if self.above else 0.0
-        below = self.below.set.width + 5.0 if self.below else 0.0
-        return max(_STEM, above, below)
+        above = sum(shown.set.width + 5.0 for shown in self.above)
+        return max(_STEM, above, self.below.set.width + 5.0 if self.below else 0.0)
+
+    @property
+    def above(self) -> list[Label]:
+        return [shown for shown in (self.letter, self.value) if shown is not None]
 
     def cell(self, node: Node) -> Cell:
-        up = max(_RADIUS, self.above.set.ascent + self.above.set.descent + 4.0 if self.above else 0.0)
+        up = max(_RADIUS, *(shown.set.ascent + shown.set.descent + 4.0 for shown in self.above), 0.0)
         down = max(_RADIUS, self.below.set.ascent + self.below.set.descent + 6.0 if self.below else 0.0)
         weight = _LIGHT if node.is_leaf else 1.0
         return Cell(node.name, 2 * self.half + self.stem, up + 3.0, down + 3.0, weight)
@@ -102,21 +110,24 @@ class _Picture:
             items += self.drawn(node, shown[node.name], layout.places[node.name])
         title = self.words.picture("graph", name=self.name)
         described = self.words.picture("graph_described", nodes=str(len(self.graph.nodes)))
-        return Drawing(f"{self.name}-graph", title, described, tuple(items))
+        computed = "; ".join(map(self.spoken, self.graph.inner))
+        return Drawing(f"{self.name}-graph", title, f"{described} {computed}.", tuple(items))
 
     # --- what is written ------------------------------------------------------------------------
 
     def shown(self, node: Node) -> _Shown:
-        inside, above = self.inside(node), self.above(node)
-        below = self.below(node) if self.has_derivative(node) else None
-        key = node.name.replace(" ", "")
-        style = "symbol" if node.is_leaf else "operation"
-        notation, origin = self.names.notation, Point(0, 0)
+        key, style = node.name.replace(" ", ""), "symbol" if node.is_leaf else "operation"
+        inside = centred(_ORIGIN, self.inside(node), style, self.names.notation, key if node.is_leaf else "")
+        value = self.graph.values.get(node.name)
         return _Shown(
-            centred(origin, inside, style, notation, key if node.is_leaf else ""),
-            label(origin, above, "letter", notation, key, "start") if above else None,
-            label(origin, below, "derivative", notation, key, "start") if below else None,
+            inside,
+            None if node.is_leaf else self.label(self.tex(node.own), "letter", key),
+            None if value is None else self.label(_number(value), "value", key),
+            self.label(self.below(node), "derivative", key) if self.has_derivative(node) else None,
         )
+
+    def label(self, formula: str, style: str, key: str) -> Label:
+        return label(_ORIGIN, f"${formula}$", style, self.names.notation, key, "start")
 
     def tex(self, expr: sp.Expr) -> str:
         return latex(self.graph.shown(expr), self.names)
@@ -137,31 +148,33 @@ class _Picture:
             return self.words.picture("cases")
         return f"${self.tex(node.expr)}$"
 
-    def above(self, node: Node) -> str:
-        """The letter of a node, and its value where there are numbers."""
-        value = self.graph.values.get(node.name)
-        if value is None:
-            return "" if node.is_leaf else f"${self.tex(node.own)}$"
-        return f"${_number(value)}$" if node.is_leaf else f"${self.tex(node.own)} = {_number(value)}$"
-
     def below(self, node: Node) -> str:
         """The derivative by a node: its number, or what it comes to, or what it is where that is long."""
         slope = self.graph.slopes.get(node.name)
         if slope is not None:
-            return f"${_number(slope)}$"
-        worked_out = f"${self.tex(self.graph.derivatives[node.name])}$"
-        if self.fits(worked_out):
-            return worked_out
-        return f"${self.tex(Partial(self.graph.root.own, node.own))}$"
+            return _number(slope)
+        worked_out = self.tex(self.graph.derivatives[node.name])
+        return worked_out if self.is_short(worked_out) else self.tex(Partial(self.graph.root.own, node.own))
 
-    def fits(self, text: str) -> bool:
-        if r"\begin" in text:
+    def is_short(self, formula: str) -> bool:
+        """Whether there is room for a formula; for one that a label can't hold there is none."""
+        try:
+            return self.label(formula, "derivative", "").set.width <= _WIDEST
+        except NoRule:
             return False
-        return label(Point(0, 0), text, "derivative", self.names.notation).set.width <= _WIDEST
 
     def has_derivative(self, node: Node) -> bool:
         """Whether the derivative by a node is shown: that by an input or a target isn't."""
         return self.graph.roles.get(node.name) not in (Role.INPUT, Role.TARGET)
+
+    def spoken(self, node: Node) -> str:
+        """What a node is computed from, as plain text for a reader that sees no picture."""
+        if node.expr.has(sp.Piecewise):
+            return f"{self.plain(node.own)}: {self.words.picture('cases')}"
+        return f"{self.plain(node.own)} = {self.plain(node.expr)}"
+
+    def plain(self, expr: sp.Expr) -> str:
+        return plain(f"${expanded(self.tex(expr), self.names.notation)}$")
 
     # --- what is drawn --------------------------------------------------------------------------
 
@@ -177,11 +190,8 @@ class _Picture:
     def drawn(self, node: Node, shown: _Shown, place: Point) -> Iterator[Item]:
         """A node, the line to its right and what stands at it."""
         key, half = node.name.replace(" ", ""), shown.half
-        centre, start, end = (
-            Point(place.x + half, place.y),
-            place.x + 2 * half,
-            place.x + 2 * half + shown.stem,
-        )
+        centre, start = Point(place.x + half, place.y), place.x + 2 * half
+        end = start + shown.stem
         yield Line((Point(start, place.y), Point(end, place.y)), "wire", key)
         if node.is_leaf:
             yield Box(frame_around(centre, 2 * half, 2 * _RADIUS), "leaf", key)
@@ -190,13 +200,19 @@ class _Picture:
         else:
             yield Box(frame_around(centre, 2 * half, 2 * _RADIUS), "operation", key)
         yield shown.inside.moved(centre)
-        if shown.above is not None:
-            yield shown.above.moved(Point(start + 3.0, place.y - 3.0 - shown.above.set.descent))
-        if shown.below is not None:
-            yield Line(
-                (Point(end, place.y + 2.4), Point(start + 1.0, place.y + 2.4)), "backward", key, arrow=True
-            )
-            yield shown.below.moved(Point(start + 3.0, place.y + 6.0 + shown.below.set.ascent))
+        yield from _written(shown, start, end, place.y)
+
+
+def _written(shown: _Shown, start: float, end: float, y: float) -> Iterator[Item]:
+    """What stands above the line of a node and below it, with the way back."""
+    x, base = start + 3.0, y - 3.0 - max((text.set.descent for text in shown.above), default=0.0)
+    for text in shown.above:
+        yield text.moved(Point(x, base))
+        x += text.set.width + 5.0
+    if shown.below is not None:
+        back = Point(end, y + 2.4), Point(start + 1.0, y + 2.4)
+        yield Line(back, "backward", shown.below.key, arrow=True)
+        yield shown.below.moved(Point(start + 3.0, y + 6.0 + shown.below.set.ascent))
 
 
 def _number(value: float) -> str:

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import pairwise
 
 from symbackprop.errors import NoRule
 from symbackprop.glyphs import (
@@ -32,15 +33,13 @@ from symbackprop.prose import parts
 
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\S")
 _SCALES = (1.0, 0.72, 0.58)
-_RAISED, _LOWERED, _LOWERED_BELOW_RAISED = 0.38, 0.16, 0.26
+_RAISED, _LOWERED, _LOWERED_BELOW_RAISED = 0.41, 0.16, 0.26
 _SLANT, _AFTER_SCRIPT = 0.08, 0.04
 _BAR_HEIGHT, _BAR_ROOM = 0.25, 0.12
 _NUMERATOR, _DENOMINATOR = 0.677, 0.686
 _KINDS = {"binary": BINARY, "relation": RELATIONS, "opening": OPENING, "closing": CLOSING, "comma": ","}
 _SPACES = {r"\,": 0.167, r"\:": 0.222, r"\;": 0.278, r"\ ": 0.333, "~": 0.333, r"\quad": 1.0, r"\!": -0.167}
-_IGNORED = frozenset(
-    [r"\left", r"\right", r"\bigl", r"\bigr", r"\Bigl", r"\Bigr", r"\biggl", r"\biggr", r"\big", r"\Big"]
-)
+_IGNORED = re.compile(r"\\(left|right|[bB]igg?[lr]?)")
 
 
 class Font(Enum):
@@ -137,7 +136,7 @@ def plain(label: str) -> str:
     >>> plain(r"$\frac{\partial C}{\partial w^{2}_{jk}}$")
     '∂C/∂w^2_jk'
     """
-    return "".join(_spoken(node) for part in parts(label) for node in _nodes(part.text, part.is_formula))
+    return "".join(_spoken(_Group(_nodes(part.text, part.is_formula))) for part in parts(label))
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -205,7 +204,7 @@ class _Reader:
             assert token is not None
             if token in ("^", "_", "'"):
                 found.append(self.scripts(found.pop() if found else _Group(()), token))
-            elif token not in _IGNORED:
+            elif not _IGNORED.fullmatch(token):
                 found.append(self.nucleus(token))
         return tuple(found)
 
@@ -290,13 +289,19 @@ def _spoken(node: _Node) -> str:
         case _Gap():
             return " "
         case _Group(nodes):
-            return "".join(map(_spoken, nodes))
+            gaps = (" " if _runs_together(*two) else "" for two in pairwise(nodes))
+            return "".join(_spoken(node) + gap for node, gap in zip(nodes, (*gaps, ""), strict=False))
         case _Fraction(top, bottom):
             return "/".join(_spoken(_Group(_bracketed(side))) for side in (top, bottom))
         case _Scripts(nucleus, above, below):
             primes, raised = _apart(above)
             shown = (f"{sign}{_spoken(_Group(s))}" for sign, s in (("^", raised), ("_", below)) if s)
             return _spoken(_Group((nucleus, *primes))) + "".join(shown)
+
+
+def _runs_together(left: _Node, right: _Node) -> bool:
+    """Whether one would read the start of the right node as the end of the left one."""
+    return isinstance(left, _Scripts | _Word) and _kind(right, "letter") in ("letter", "word")
 
 
 def _apart(above: tuple[_Node, ...]) -> tuple[tuple[_Node, ...], tuple[_Node, ...]]:

@@ -48,7 +48,7 @@ MOST_LINES = 12
 _ASIDE = 1.9
 """How far the two ways along a line are from its middle."""
 
-_ROOM_ABOVE, _ROOM_BELOW = 24.0, 17.0
+_ROOM_ABOVE, _ROOM_BELOW = 25.0, 18.5
 _BIAS_DISTANCE = 9.5
 _DOTS_ROOM = 0.7
 _LEGIBLE = 9
@@ -222,7 +222,7 @@ class _Layout:
     @cached_property
     def neuron_radius(self) -> float:
         """Wide enough for a pre-activation and an activation side by side."""
-        return max(17.0, 1.1 * self.widest_symbol + 3.0)
+        return max(17.0, 1.15 * self.widest_symbol + 3.5)
 
     @cached_property
     def single_radius(self) -> float:
@@ -289,7 +289,7 @@ class _Layout:
     def beside(self, circle: Circle, layer: sp.Expr, index: sp.Expr) -> Iterator[Item]:
         """The derivative below a unit, and the bias above it."""
         text, key = self.entry(self.of("delta", layer), index)
-        below = Point(circle.centre.x, circle.centre.y + circle.radius + 11.0)
+        below = Point(circle.centre.x, circle.centre.y + circle.radius + 12.5)
         yield label(below, text, "delta", self.names.notation, key)
         if self.spec(layer).bias:
             yield from self.bias(circle, layer, index)
@@ -298,7 +298,7 @@ class _Layout:
         text, key = self.entry(self.of("b", layer), index)
         centre = Point(circle.centre.x, circle.centre.y - circle.radius - _BIAS_DISTANCE - 7.0)
         shown = centred(centre, text, "bias", self.names.notation, key)
-        box = shown.frame.padded(2.5, 1.5)
+        box = shown.frame.padded(2.8, 2.0)
         tip = Point(centre.x, circle.centre.y - circle.radius - 0.8)
         yield Line((Point(centre.x, box.bottom), tip), "wire", key, arrow=True)
         yield Box(box, "bias", key)

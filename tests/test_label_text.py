@@ -41,8 +41,10 @@ def heights(label: str) -> list[float]:
         (r"$g'^{(L)}$", "g′^(L)"),
         (r"$\frac{\partial C}{\partial b}$", "∂C/∂b"),
         (r"$\frac{a + b}{c}$", "(a+b)/c"),
+        (r"$w_{1}x_{2}\tanh z$", "w_1 x_2 tanh z"),
+        (r"$\Biggl(\bigl[a\bigr]\Biggr)$", "([a])"),
         (r"$\sqrt{n + 1}$", "√(n+1)"),
-        (r"$\sum_{j=1}^{n} x_j$", "∑^n_j=1x_j"),
+        (r"$\sum_{j=1}^{n} x_j$", "∑^n_j=1 x_j"),
         (r"layer $l-1$", "layer l−1"),
         (r"$\text{if so, }x$", "if so, x"),
         (r"$\operatorname{relu}(z)$", "relu(z)"),
@@ -69,7 +71,7 @@ def test_letters_lean_and_digits_and_words_stand():
 
 
 def test_scripts_stand_above_and_below_and_start_at_one_place():
-    assert heights("$a^{2}_{j}$") == [0.0, 3.8, -2.6]
+    assert heights("$a^{2}_{j}$") == [0.0, 4.1, -2.6]
     sizes = [run.size for run in typeset("$a^{2}_{n_1}$").rows[0].runs]
     assert sizes == [10.0, 7.2, 7.2, 5.8]
     above, below = typeset("$a^{22}$").rows[0], typeset("$a^{22}_{33}$").rows[0]

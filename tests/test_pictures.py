@@ -294,6 +294,35 @@ def test_a_derivative_that_is_short_is_worked_out_and_a_long_one_named():
     assert shown["W1[1,1]"] == r"$\sbppartial{\sbpexamplecost}{\sbpweight{1}{1}{1}}$"
 
 
+def test_a_graph_in_words_says_what_each_node_is_computed_from():
+    shown = picture("1-1", which="graph")
+    described = check_svg(shown.to_svg())[1].text or ""
+    assert described.endswith(" g = w^1_11 x; f = g+b^1_1; d = σ(f); c = d−y; C_x = c^2.")
+
+
+def test_a_derivative_that_a_label_cannot_hold_is_named():
+    data = {
+        "name": "cases",
+        "input": {"size": 2},
+        "layers": [{"size": 1, "activation": "hard_sigmoid"}, {"size": 2, "activation": "log_softmax"}],
+        "cost": {"kind": "squared_error"},
+    }
+    shown = pictures_of(sb.derive(sb.from_mapping(data)))["graph"]
+    check_laws(shown.drawing)
+    check_svg(shown.to_svg())
+
+
+def test_numbers_of_the_spec_stand_beside_the_letters():
+    of = picture("two-two-two", which="graph").drawing
+    graph = computation_graph(sb.forward_model(network("two-two-two")))
+    values = {label.key: float(label.text.strip("$")) for label in of.labels if label.style == "value"}
+    slopes = {label.key: float(label.text.strip("$")) for label in of.labels if label.style == "derivative"}
+    assert values.keys() == {node.name.replace(" ", "") for node in graph.nodes}
+    assert values["C_x"] == pytest.approx(0.298371109, rel=5e-3)
+    assert slopes["W2[1,1]"] == pytest.approx(0.082167041, rel=5e-3)
+    assert slopes["W1[1,1]"] == pytest.approx(0.000438568, rel=5e-3)
+
+
 def test_a_network_of_symbolic_size_has_no_graph():
     assert pictures_of(sb.derive(network("any-depth"))).keys() == {"network"}
     assert pictures_of(sb.derive(network("784-128-64-10"))).keys() == {"network"}
@@ -468,6 +497,27 @@ def test_a_picture_on_a_page_of_its_own(needs_tex):
     (box,) = set(re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf))
     wide, high = (float(number) * 72.27 / 72 for number in box)
     assert (wide, high) == pytest.approx((shown.drawing.frame.width, shown.drawing.frame.height), abs=1.0)
+
+
+@pytest.mark.slow
+def test_a_very_wide_picture_is_turned_where_pages_are_high(tmp_path, needs_tex):
+    """The graph of the 2-2-2 network, measured after it has been fitted into an article and onto a slide."""
+    shown = picture("two-two-two", which="graph").to_tikz()
+    sizes = {}
+    for paper in ("a4paper", "paperwidth=12.8cm,paperheight=9.6cm"):
+        source = "\n".join(
+            [
+                rf"\documentclass{{article}}\usepackage[{paper},margin=1cm]{{geometry}}",
+                r"\usepackage{tikz}\usepackage{symbackprop}\begin{document}",
+                r"\setbox9=\hbox{" + shown + r"}\typeout{B:\the\wd9:\the\dimexpr\ht9+\dp9\relax}",
+                r"\end{document}",
+            ]
+        )
+        log = typeset(source, tmp_path)
+        sizes[paper] = [float(number) for number in re.findall(r"B:([\d.]+)pt:([\d.]+)pt", log)[0]]
+    (page_wide, page_high), (slide_wide, slide_high) = sizes.values()
+    assert page_high > 3 * page_wide and page_high < 842 - 57
+    assert slide_wide > 3 * slide_high and slide_wide < 365 - 57 + 1
 
 
 @pytest.mark.slow
