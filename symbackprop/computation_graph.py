@@ -225,7 +225,8 @@ def computation_graph(model: Model, names: Names | None = None) -> Graph:
                 operations.define(entry, value, last=equation.quantity == model.cost)
                 _refuse_many(operations)
         roles = {q.name: q.role for q in model.program.quantities.values()}
-        graph = operations.graph(model.cost.symbol, roles, _taken(model, names.notation))
+        free = letters(_taken(model, names.notation), names.notation.node_letters)
+        graph = operations.graph(model.cost.symbol, roles, free)
         return _with_numbers(graph, model)
 
 
@@ -282,7 +283,7 @@ def line_graph() -> Graph:
     operations = Operations(Names.of(given.values()))
     operations.define(total, m * x + c)
     operations.define(y, total, last=True)
-    graph = operations.graph(y, roles, roles)
+    graph = operations.graph(y, roles, letters(roles))
     called = {n.own: _in_leaves(n, graph) for n in graph.inner if n is not graph.root}
     own = {old: sp.Symbol(str(what), real=True) for old, what in called.items()}
     nodes = (_renamed(node, {**own, y: y}) for node in graph.nodes)
@@ -448,13 +449,12 @@ class Operations:
 
     # letters ----------------------------------------------------------------------------------------
 
-    def graph(self, root: sp.Symbol, roles: Mapping[str, Role], taken: Collection[str]) -> Graph:
+    def graph(self, root: sp.Symbol, roles: Mapping[str, Role], free: Iterator[str]) -> Graph:
         """The nodes that lead to the root, with letters from the root back."""
         last = self.entries[root]
         nodes = _reached(self.nodes, last.name)
         distance = _distances(nodes)
         back = sorted((n for n in nodes if not n.is_leaf), key=lambda n: distance[n.name])
-        free = letters(taken)
         new = {n.own: root if n.own == last else sp.Symbol(next(free), real=True) for n in back}
         forward = sorted(nodes, key=lambda n: (-distance[n.name], not n.is_leaf))
         lettered = tuple(_renamed(node, new) for node in forward)
@@ -522,14 +522,15 @@ def _leaf_key(node: Node) -> tuple[int, str, tuple[int, ...]]:
     return (int(number[0]) if number else 0, name, at)
 
 
-def letters(taken: Collection[str]) -> Iterator[str]:
-    """Letters for nodes without end: those that are free, then these with a number.
+def letters(taken: Collection[str], first: str = "") -> Iterator[str]:
+    """Letters for nodes without end: those that a notation asks for, those that are free, then with numbers.
 
     >>> found = letters(set("abdefgijklmnopqrstuvwxyz"))
     >>> [next(found) for _ in range(4)]
     ['c', 'h', 'c_1', 'h_1']
     """
-    free = [letter for letter in _ALPHABET if letter not in taken] or ["v"]
+    others = [letter for letter in _ALPHABET if letter not in taken and letter not in first]
+    free = [*first, *others] or ["v"]
     yield from free
     for number in count(1):
         yield from (f"{letter}_{number}" for letter in free)

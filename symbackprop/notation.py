@@ -96,6 +96,8 @@ class Notation:
     input_is_activation: bool
     output_has_letter: bool
     functions_layered: bool
+    node_letters: str = ""
+    """Letters for the nodes of a computation graph that come before those that are free."""
 
     def __getitem__(self, name: str) -> Macro:
         return self._by_name[name]
@@ -189,6 +191,7 @@ def _notation(name: str, tables: Tables, macros: tuple[Macro, ...]) -> Notation:
         input_is_activation=layer["input"] == "activation",
         output_has_letter=bool(tables["entry"]["output"]),
         functions_layered=layer["functions"] == "layered",
+        node_letters=tables["letter"]["nodes"],
     )
 
 

@@ -23,6 +23,13 @@ def _latex(value: str) -> str:
     return value
 
 
+def _letters(value: str) -> str:
+    """Latin letters, each once."""
+    if not value.isascii() or not (value.isalpha() or value == "") or len(set(value)) < len(value):
+        raise ValueError
+    return value
+
+
 Latex = Annotated[Text, AfterValidator(_latex)]
 
 
@@ -134,6 +141,9 @@ class LetterTable(Model):
     examples: Latex = Field(description="the letter of the number of examples")
     size: Latex = Field(description="the letter of the size of a layer")
     learning_rate: Latex = Field(description="the letter of the learning rate")
+    nodes: Annotated[Text, AfterValidator(_letters)] = Field(
+        "", description='letters for the nodes of a computation graph, from the cost back, such as "cdefg"'
+    )
 
 
 class SignTable(Model):

@@ -205,14 +205,16 @@ class NetworkDerivation:
 
         return lay_out(self, notation, tuple(forms), digits)
 
-    def to_latex(self, notation: str = "nielsen", form: str | Sequence[str] = ()) -> str:
-        """The LaTeX fragment in a notation and one or more forms.
+    def to_latex(
+        self, notation: str = "nielsen", form: str | Sequence[str] = (), digits: int = DIGITS
+    ) -> str:
+        """The LaTeX fragment in a notation and one or more forms, its numbers with so many digits.
 
         Raises:
             FormRefused: for a form that makes no sense for this network.
         """
         forms = (form,) if isinstance(form, str) else tuple(form)
-        return self.document(notation, forms).to_latex()
+        return self.document(notation, forms, digits).to_latex()
 
     def to_html(self, notation: str = "nielsen", form: str | Sequence[str] = ()) -> str:
         """The derivation as a web page: one file, which needs no network and no script to be read.

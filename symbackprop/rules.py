@@ -198,10 +198,12 @@ def factor_out(expr: sp.Expr, context: Context) -> sp.Expr:
 
 
 def _shared_number(terms: tuple[sp.Expr, ...]) -> sp.Expr:
-    """The number that every term has for a coefficient, whatever its sign; a long decimal stays inside."""
-    numbers = {abs(term.as_coeff_Mul()[0]) for term in terms}
-    number = numbers.pop()
-    return number if not numbers and number.is_Integer else sp.S.One
+    """The whole number that every term has for a coefficient, negative where all of them are."""
+    numbers = {term.as_coeff_Mul()[0] for term in terms}
+    (size, *others) = {abs(number) for number in numbers}
+    if others or not size.is_Integer or size == 1:
+        return sp.S.One
+    return -size if all(number < 0 for number in numbers) else size
 
 
 def _out_of_branches(node: sp.Piecewise) -> sp.Expr:

@@ -105,7 +105,7 @@ class _Lines:
         put_in = {node: self.rounded(node) for node in quantities_in(expr)}
         result = _for_entry(self.rounded(expr), entry)
         lines = self.put_in(put_in).lines(expr, left)
-        if lines != (result.latex,):
+        if lines not in ((result.latex,), (f"({result.latex})",)):
             claimed = Equality(f"{label}, step 2", entry, expr.xreplace(put_in), (), self.kind)
             yield Row(lines, equality=claimed, sign=_sign(all(n.exact for n in put_in.values())))
         yield self.evaluated(entry, result, label)
@@ -285,6 +285,8 @@ def _again(lines: _Lines) -> Iterator[Chain]:
         example_cost = worked.model.total.inputs[0]
         for number in range(1, worked.count + 1):
             yield lines.value(example_cost[sp.Integer(number)], f"worked-new-cost-{number}")
+        for equation in worked.model.total.equations[:-1]:
+            yield lines.value(equation.lhs, f"worked-new-{equation.label}")
         return
     sizes = {symbol: sp.Integer(size) for symbol, size in worked.sizes.items()}
     for equation in worked.model.program.equations[:-1]:

@@ -12,7 +12,9 @@ from symbackprop.check import Laboratory, check_derivation
 from symbackprop.computation_graph import Graph, computation_graph
 from symbackprop.errors import FormRefused
 from symbackprop.forward import forward_model
+from symbackprop.notation import load_notation
 from symbackprop.spec import from_mapping, from_widths, load
+from symbackprop.symbols import Names
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -46,11 +48,19 @@ def test_the_network_of_the_text_has_its_letters_and_its_nineteenth_step() -> No
         "g = W3[1, 2]*i",
         "e = f + g",
         "d = b3[1] + e",
-        "c = d - y[1]",
+        "c = -d + y[1]",
         "C_x = c**2",
     ]
     twice = [number for number, node in enumerate(graph.backward, 1) if len(graph.consumers[node.name]) == 2]
     assert twice == [19] and graph.backward[18].name == "l" and len(graph.backward) == 23
+
+
+def test_in_its_own_notation_the_text_has_its_letter_l() -> None:
+    model = forward_model(load(EXAMPLES / "computation-graph.toml"))
+    names = Names.of(model.program.quantities.values(), model.sizes, load_notation("computation-graph"))
+    graph = computation_graph(model, names)
+    assert graph.backward[18].name == "l" and len(graph.consumers["l"]) == 2
+    assert str(graph["l"].entry) == "a1[1]"
 
 
 def test_every_node_is_a_single_operation_on_the_nodes_before_it() -> None:
@@ -121,7 +131,7 @@ def test_the_derivative_of_a_sigmoid_is_written_in_its_value() -> None:
 
 def test_letters_are_read_back_as_what_they_stand_for() -> None:
     graph = text_graph()
-    assert str(graph.read_back(graph.derivatives["W3[1, 2]"])) == "2*(a3[1] - y[1])*a2[2]"
+    assert str(graph.read_back(graph.derivatives["W3[1, 2]"])) == "-2*(-a3[1] + y[1])*a2[2]"
 
 
 def test_the_numbers_of_the_first_example_stand_at_the_nodes() -> None:

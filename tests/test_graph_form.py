@@ -54,10 +54,10 @@ def test_every_node_has_a_numbered_step_and_every_parameter_a_result() -> None:
     assert numbers == list(range(1, 24))
     (step,) = re.findall(r"\\sbpstep\{19\}.*\n.*\n.*\n.*", text)
     assert r"\sbppartial{\sbpexamplecost}{\sbpsymbol{l}} &=" in step and "2 paths added" in step
-    assert r"2 (\sbpweight{3}{1}{1} \sbpweight{2}{1}{1} + \sbpweight{3}{1}{2} \sbpweight{2}{2}{1})" in step
+    assert r"-2 (\sbpweight{3}{1}{1} \sbpweight{2}{1}{1} + \sbpweight{3}{1}{2} \sbpweight{2}{2}{1})" in step
     parameters = text[text.index("The derivatives of the parameters") :]
     assert parameters.count(r"\boxed") == 9
-    assert r"\boxed{2 (\sbpact{3}{1} - \sbptargetletter) \sbpact{2}{2}}" in parameters
+    assert r"\boxed{-2 (\sbptargetletter - \sbpact{3}{1}) \sbpact{2}{2}}" in parameters
 
 
 @pytest.mark.parametrize("name", ["computation-graph", "two-two-two", "1-2-1"])
