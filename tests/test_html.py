@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 import symbackprop as sb
 from symbackprop import katex
+from symbackprop.catalogue import FORMS
 from symbackprop.cli import cli
 from symbackprop.html import page
 from symbackprop.notation import notations
@@ -121,6 +122,17 @@ def test_in_every_notation_quantities_are_called_as_in_the_code_and_the_picture(
     keys -= {key for key in keys if "l" in key.partition("[")[2]}  # of any layer l
     named = {"x", "y", "W1", "W2", "z1", "z2", "a1", "a2", "delta1", "delta2", "C_x", "C"}
     assert named <= keys <= named | {"b1", "b2"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", [form for form in FORMS if form not in ("index", "matrix")])
+def test_every_form_can_stand_on_the_page(form: str) -> None:
+    derivation = sb.derive(sb.load(ROOT / "examples" / "two-two-two.toml"))
+    read = Page(derivation.to_html(form=form))
+    assert read.open == [] and not read.all("code", **{"class": "tex"})
+    ids = [a["id"] for _, a in read.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert len(read.classes("row")) > len(Page(page_of("two-two-two")).classes("row")) or form == "swell"
 
 
 def test_nothing_is_loaded_and_only_the_page_s_own_scripts_may_run() -> None:
