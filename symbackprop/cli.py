@@ -168,7 +168,7 @@ def derive(
         derivation = derive_network(_load(spec, hidden, output_activation, cost), route, wrt)
         document = derivation.document(notation, forms, digits)
         target = folder / derivation.network.name
-        forms = derivation.page_forms(forms) if "html" in formats else document.forms
+        forms = derivation.page_forms(document.forms) if "html" in formats else document.forms
         shown = document if forms == document.forms else derivation.document(notation, forms, digits)
         files = derivation_files(derivation, document)
         if "html" in formats:

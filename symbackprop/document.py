@@ -61,11 +61,13 @@ class Display:
 class Table:
     """Rows of cells under a header, each cell written as a paragraph is.
 
-    The first column stands on the left, and the others, which are numbers, on the right.
+    The first column stands on the left, and the others, which are numbers, on the right, unless
+    ``columns`` says otherwise, with an ``l`` or an ``r`` for each.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    columns: str = ""
 
 
 Block = Paragraph | Display | Table
@@ -151,7 +153,7 @@ def _block_keys(block: Block, prefix: str, failed: frozenset[Equality]) -> dict[
     if isinstance(block, Paragraph):
         return {"kind": "text", "text": tex(block.text)}
     if isinstance(block, Table):
-        columns = "l" + "r" * (len(block.header) - 1)
+        columns = block.columns or "l" + "r" * (len(block.header) - 1)
         header, rows = map(tex, block.header), ([*map(tex, row)] for row in block.rows)
         return {"kind": "table", "columns": columns, "header": [*header], "rows": [*rows]}
     lines = [line for chain in block.chains for line in _chain_lines(chain, prefix, failed)]

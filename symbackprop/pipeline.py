@@ -223,17 +223,19 @@ class NetworkDerivation:
         from symbackprop.html import page
 
         forms = (form,) if isinstance(form, str) else tuple(form)
-        return page(self.document(notation, self.page_forms(forms)), self)
+        document = self.document(notation, forms)
+        wanted = self.page_forms(document.forms)
+        return page(document if wanted == document.forms else self.document(notation, wanted), self)
 
     def page_forms(self, forms: Sequence[str] = ()) -> tuple[str, ...]:
         """The forms of the web page: its readers switch between indices and matrices, so it has both.
 
         >>> from symbackprop.spec import from_widths
         >>> derive(from_widths("2-1")).page_forms(["components"])
-        ('index', 'matrix', 'components')
+        ('components', 'index', 'matrix')
         """
         indices = "general" if self.model.symbolic_depth else "index"
-        return tuple(dict.fromkeys((indices, "matrix", *forms)))
+        return tuple(dict.fromkeys((*forms, indices, "matrix")))
 
     def certificate(self, forms: Sequence[str] = ()) -> Certificate:
         """Every printed equality, checked independently of how it was derived."""
