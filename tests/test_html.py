@@ -16,7 +16,8 @@ import symbackprop as sb
 from symbackprop import katex
 from symbackprop.catalogue import FORMS
 from symbackprop.cli import cli
-from symbackprop.html import page
+from symbackprop.document import Document
+from symbackprop.html import page as page_of_derivation
 from symbackprop.notation import notations
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +62,11 @@ class Page(HTMLParser):
 @cache
 def page_of(name: str) -> str:
     return sb.derive(sb.load(ROOT / "examples" / f"{name}.toml")).to_html()
+
+
+def page(document: Document, derivation: sb.NetworkDerivation | None = None) -> str:
+    """The page of a document; it is that of the network 1-1 unless another is named."""
+    return page_of_derivation(document, derivation or sb.derive(sb.load("1-1")))
 
 
 def titled(title: str) -> str:
@@ -202,13 +208,10 @@ def test_a_title_is_text_and_nothing_else(title: str) -> None:
 
 
 def test_a_failed_check_is_marked_in_its_row_and_at_the_top() -> None:
-    derivation = sb.derive(sb.load("1-1"))
-    document = derivation.document()
+    document = sb.derive(sb.load("1-1")).document()
     findings = document.certificate.findings
     wrong = tuple(replace(f, holds=False) if f.label == "z-1" else f for f in findings)
-    shown = Page(
-        page(replace(document, certificate=replace(document.certificate, findings=wrong)), derivation)
-    )
+    shown = Page(page(replace(document, certificate=replace(document.certificate, findings=wrong))))
     assert [a for a in shown.classes("wrong") if a["id"] == "z-1"]
     assert "not confirmed by its check" in "".join(shown.text)
     assert f"1 of {len(findings)} equalities" in "".join(shown.text)
