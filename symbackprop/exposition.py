@@ -78,12 +78,6 @@ def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     return Document(*about_it, forms, sections, certificate, words)
 
 
-def usual_forms(derivation: NetworkDerivation, notation: str) -> tuple[str, ...]:
-    """The forms that a derivation is shown in where none is asked for."""
-    with distribute(False):
-        return _usual_forms(Writer(derivation, names_of(derivation, load_notation(notation))))
-
-
 def _usual_forms(writer: Writer) -> tuple[str, ...]:
     """What is shown where no form is asked for: the notation's own argument where it fits the network."""
     if writer.names.notation.outline and why_not(writer) is None:

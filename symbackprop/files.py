@@ -50,7 +50,7 @@ class Order:
     @cached_property
     def page(self) -> Document:
         """The same for the web, where readers switch between two forms."""
-        forms = self.derivation.page_forms(self.manner.forms or self.document.forms)
+        forms = self.derivation.page_forms(self.document.forms)
         same = forms == self.document.forms
         return self.document if same else self._laid_out(replace(self.manner, forms=forms))
 

@@ -221,8 +221,11 @@ class _Page:
         if isinstance(block, Paragraph):
             return {"kind": "text", "text": self.prose(block.text)}
         if isinstance(block, Table):
-            rows = [[*map(self.prose, row)] for row in block.rows]
-            return {"kind": "table", "header": [*map(self.prose, block.header)], "rows": rows}
+            columns = block.columns or "l" + "r" * (len(block.header) - 1)
+            header, *rows = (
+                [*zip(columns, map(self.prose, row), strict=True)] for row in (block.header, *block.rows)
+            )
+            return {"kind": "table", "header": header, "rows": rows}
         moved = {id(twin) for twin in self.twins.values()}
         rows_kept = [row for chain in block.chains if id(chain) not in moved for row in self._chain(chain)]
         return {"kind": "display", "rows": rows_kept} if rows_kept else None

@@ -279,28 +279,20 @@ class NetworkDerivation:
         from symbackprop.html import page
 
         forms = (form,) if isinstance(form, str) else tuple(form)
-        wanted = self.page_forms(forms or self.usual_forms(notation))
-        return page(self.document(notation, wanted, language=language), self)
-
-    def usual_forms(self, notation: str = "nielsen") -> tuple[str, ...]:
-        """The forms that are shown in a notation where none is asked for."""
-        from symbackprop.exposition import usual_forms
-
-        return usual_forms(self, notation)
+        document = self.document(notation, forms, language=language)
+        wanted = self.page_forms(document.forms)
+        same = wanted == document.forms
+        return page(document if same else self.document(notation, wanted, language=language), self)
 
     def page_forms(self, forms: Sequence[str] = ()) -> tuple[str, ...]:
         """The forms of the web page: its readers switch between indices and matrices, so it has both.
 
-        A text that argues in an order of its own stays as it is.
-
         >>> from symbackprop.spec import from_widths
         >>> derive(from_widths("2-1")).page_forms(["components"])
-        ('index', 'matrix', 'components')
+        ('components', 'index', 'matrix')
         """
-        if "argument" in forms:
-            return tuple(forms)
         indices = "general" if self.model.symbolic_depth else "index"
-        return tuple(dict.fromkeys((indices, "matrix", *forms)))
+        return tuple(dict.fromkeys((*forms, indices, "matrix")))
 
     def certificate(self, forms: Sequence[str] = ()) -> Certificate:
         """Every printed equality, checked independently of how it was derived."""

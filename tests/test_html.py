@@ -14,8 +14,10 @@ from click.testing import CliRunner
 
 import symbackprop as sb
 from symbackprop import katex
+from symbackprop.catalogue import FORMS
 from symbackprop.cli import cli
-from symbackprop.html import page
+from symbackprop.document import Document
+from symbackprop.html import page as page_of_derivation
 from symbackprop.notation import notations
 
 ROOT = Path(__file__).parent.parent
@@ -60,6 +62,11 @@ class Page(HTMLParser):
 @cache
 def page_of(name: str) -> str:
     return sb.derive(sb.load(ROOT / "examples" / f"{name}.toml")).to_html()
+
+
+def page(document: Document, derivation: sb.NetworkDerivation | None = None) -> str:
+    """The page of a document; it is that of the network 1-1 unless another is named."""
+    return page_of_derivation(document, derivation or sb.derive(sb.load("1-1")))
 
 
 def titled(title: str) -> str:
@@ -124,6 +131,17 @@ def test_in_every_notation_quantities_are_called_as_in_the_code_and_the_picture(
         return  # a text of its own, which needn't name everything
     named = {"x", "y", "W1", "W2", "z1", "z2", "a1", "a2", "delta1", "delta2", "C_x", "C"}
     assert named <= keys <= named | {"b1", "b2"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", [form for form in FORMS if form not in ("index", "matrix")])
+def test_every_form_can_stand_on_the_page(form: str) -> None:
+    derivation = sb.derive(sb.load(ROOT / "examples" / "two-two-two.toml"))
+    read = Page(derivation.to_html(form=form))
+    assert read.open == [] and not read.all("code", **{"class": "tex"})
+    ids = [a["id"] for _, a in read.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert len(read.classes("row")) > len(Page(page_of("two-two-two")).classes("row")) or form == "swell"
 
 
 def test_nothing_is_loaded_and_only_the_page_s_own_scripts_may_run() -> None:
@@ -193,14 +211,10 @@ def test_a_title_is_text_and_nothing_else(title: str) -> None:
 
 
 def test_a_failed_check_is_marked_in_its_row_and_at_the_top() -> None:
-    derivation = sb.derive(sb.load("1-1"))
-    document = derivation.document()
+    document = sb.derive(sb.load("1-1")).document()
     findings = document.certificate.findings
-    wrong = tuple(replace(f, holds=False) if f.label == "delta-1" else f for f in findings)
-    compared = sum(finding.method != "definition" for finding in findings)
-    shown = Page(
-        page(replace(document, certificate=replace(document.certificate, findings=wrong)), derivation)
-    )
-    assert [a for a in shown.classes("wrong") if a["id"].startswith("delta-1")]
+    wrong = tuple(replace(f, holds=False) if f.label == "z-1" else f for f in findings)
+    shown = Page(page(replace(document, certificate=replace(document.certificate, findings=wrong))))
+    assert [a for a in shown.classes("wrong") if a["id"] == "z-1"]
     assert "not confirmed by its check" in "".join(shown.text)
     assert f" of {compared} equalities" in "".join(shown.text)
