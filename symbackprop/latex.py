@@ -62,7 +62,8 @@ _FRACTION, _SUM = 3, 2
 _DEEP = 12
 _BRACE = 9.0
 _TALLEST_EXPONENT, _WIDEST_EXPONENT = 1, 12.0
-_OPERATORS = {
+OPERATORS = {
+    sp.exp: r"\exp",
     sp.log: r"\ln",
     sp.sin: r"\sin",
     sp.cos: r"\cos",
@@ -74,7 +75,7 @@ _OPERATORS = {
     sp.erf: r"\operatorname{erf}",
     sp.sign: r"\operatorname{sgn}",
 }
-_RELATIONS = {
+RELATIONS = {
     sp.StrictGreaterThan: ">",
     sp.StrictLessThan: "<",
     sp.GreaterThan: r"\geq",
@@ -541,7 +542,7 @@ def _(node: sp.Abs, printer: Printer) -> Piece:
 
 @_piece.register
 def _(node: sp.Function, printer: Printer) -> Piece:
-    name = _OPERATORS.get(type(node))
+    name = OPERATORS.get(type(node))
     if name is None or len(node.args) != 1:
         raise NoRule(f"no rule prints the function {type(node).__name__}, which occurs as {str(node)[:60]}")
     inner = printer.piece(node.args[0])
@@ -579,7 +580,7 @@ def _(node: Bracket, printer: Printer) -> Piece:
 
 @_piece.register
 def _(node: sp.core.relational.Relational, printer: Printer) -> Piece:
-    sign = _RELATIONS.get(type(node))
+    sign = RELATIONS.get(type(node))
     if sign is None:
         raise NoRule(f"no rule prints the condition {node}")
     left, right = (printer.piece(arg) for arg in node.args)
@@ -590,13 +591,25 @@ def _(node: sp.core.relational.Relational, printer: Printer) -> Piece:
 
 @_piece.register
 def _(node: sp.And, printer: Printer) -> Piece:
-    conditions = sorted(node.args, key=sp.default_sort_key)
-    return atom(r" \land ".join(tex(printer.piece(arg)) for arg in conditions), binding=Binding.SUM)
+    first, *others = (printer.piece(arg) for arg in ordered_conditions(node))
+    tokens = list(signed(first))
+    for piece in others:
+        tokens += [
+            Token(r"\land", 0, "{}"),
+            *(replace(t, cost=None) for t in signed(piece)[:1]),
+            *signed(piece)[1:],
+        ]
+    return Piece(tuple(tokens), Binding.SUM, max(piece.height for piece in (first, *others)))
+
+
+def ordered_conditions(node: sp.And) -> list[sp.Basic]:
+    """The conditions that all hold, in the order of print."""
+    return sorted(node.args, key=sp.default_sort_key)
 
 
 @_piece.register
 def _(node: sp.Piecewise, printer: Printer) -> Piece:
-    condition = _indicated(node)
+    condition = indicated(node)
     if condition is not None:
         return atom(rf"\sbpbracket{{{tex(printer.piece(condition))}}}")
     shown = _cases(node, printer)
@@ -623,7 +636,7 @@ def _stacked_cases(node: sp.Piecewise, printer: Printer) -> str:
     return r"\begin{cases} " + r" \\ ".join(rows) + r" \end{cases}"
 
 
-def _indicated(node: sp.Piecewise) -> sp.Basic | None:
+def indicated(node: sp.Piecewise) -> sp.Basic | None:
     """The condition under which cases are 1, if they are 0 otherwise."""
     if len(node.args) != 2 or not isinstance(node.args[1].args[1], BooleanTrue):
         return None
