@@ -175,9 +175,15 @@ def _(node: sp.Rational, printer: Printer) -> Piece:
     if is_decimal(size_of):
         return Piece((Token(decimal(size_of)),), negative=node.p < 0)
     if size_of.q == 1:
-        return Piece((Token(whole_number(int(size_of))),), negative=node.p < 0)
-    top, bottom = whole_number(int(size_of.p)), whole_number(int(size_of.q))
-    return replace(_fraction(lambda _: (atom(top), atom(bottom)), printer), negative=node.p < 0)
+        return replace(_whole(int(size_of)), negative=node.p < 0)
+    top, bottom = _whole(int(size_of.p)), _whole(int(size_of.q))
+    return replace(_fraction(lambda _: (top, bottom), printer), negative=node.p < 0)
+
+
+def _whole(number: int) -> Piece:
+    """A whole number; one with a power of ten is a product."""
+    text = whole_number(number)
+    return atom(text, binding=Binding.PRODUCT if r"\cdot" in text else Binding.ATOM)
 
 
 @_piece.register
@@ -424,7 +430,7 @@ def _slashed(top: Piece, bottom: Piece) -> Piece:
     right = parenthesised(bottom) if bottom.binding < Binding.POWER or bottom.open_end else bottom
     slash = Token("/", 1, "{}", tight=True)
     tokens = (*left.tokens, slash, replace(right.tokens[0], tight=True, cost=None), *right.tokens[1:])
-    return Piece(tokens, Binding.PRODUCT, max(left.height, right.height), top.negative)
+    return Piece(tokens, Binding.PRODUCT, max(left.height, right.height), top.negative, open_end=True)
 
 
 @_piece.register
