@@ -597,20 +597,35 @@ def _(node: sp.core.relational.Relational, printer: Printer) -> Piece:
 
 @_piece.register
 def _(node: sp.And, printer: Printer) -> Piece:
-    first, *others = (printer.piece(arg) for arg in ordered_conditions(node))
-    tokens = list(signed(first))
-    for piece in others:
-        tokens += [
-            Token(r"\land", 0, "{}"),
-            *(replace(t, cost=None) for t in signed(piece)[:1]),
-            *signed(piece)[1:],
-        ]
-    return Piece(tuple(tokens), Binding.SUM, max(piece.height for piece in (first, *others)))
+    pieces = ((arg, printer.piece(arg)) for arg in ordered_conditions(node))
+    parts = [parenthesised(piece) if isinstance(arg, sp.Or) else piece for arg, piece in pieces]
+    return _joined_conditions(parts, r"\land")
 
 
-def ordered_conditions(node: sp.And) -> list[sp.Basic]:
-    """The conditions that all hold, in the order of print."""
+@_piece.register
+def _(node: sp.Or, printer: Printer) -> Piece:
+    return _joined_conditions([printer.piece(arg) for arg in ordered_conditions(node)], r"\lor")
+
+
+def _joined_conditions(parts: list[Piece], sign: str) -> Piece:
+    tokens = list(signed(parts[0]))
+    for piece in parts[1:]:
+        opening, *rest = signed(piece)
+        tokens += [Token(sign, 0, "{}"), replace(opening, cost=None), *rest]
+    return Piece(tuple(tokens), Binding.SUM, max(piece.height for piece in parts))
+
+
+def ordered_conditions(node: sp.And | sp.Or) -> list[sp.Basic]:
+    """The conditions that are joined, in the order of print."""
     return sorted(node.args, key=sp.default_sort_key)
+
+
+def negated(condition: sp.Basic) -> sp.Basic:
+    """The condition that holds where this one doesn't, without a "not"."""
+    if isinstance(condition, sp.And | sp.Or):
+        other = sp.Or if isinstance(condition, sp.And) else sp.And
+        return other(*map(negated, condition.args))
+    return sp.Not(condition)
 
 
 @_piece.register
@@ -649,7 +664,7 @@ def indicated(node: sp.Piecewise) -> sp.Basic | None:
     (first, condition), (second, _) = node.args
     if (first, second) == (1, 0):
         return condition
-    return sp.Not(condition) if (first, second) == (0, 1) else None
+    return negated(condition) if (first, second) == (0, 1) else None
 
 
 def _when(condition: sp.Basic, printer: Printer) -> tuple[Token, ...]:

@@ -286,8 +286,11 @@ class _Scope:
 
     def condition(self, condition: sp.Basic) -> str:
         """A comparison, or several of them joined."""
-        if isinstance(condition, sp.And):
-            return r" \land ".join(self.condition(arg) for arg in ordered_conditions(condition))
+        if isinstance(condition, sp.And | sp.Or):
+            joint = r" \land " if isinstance(condition, sp.And) else r" \lor "
+            nested = isinstance(condition, sp.And) and condition.has(sp.Or)
+            shown = (self.condition(part) for part in ordered_conditions(condition))
+            return joint.join(f"({text})" if nested else text for text in shown)
         sign = RELATIONS.get(type(condition))
         if sign is None:
             raise NoRule(f"no matrix form is known for the condition {condition}: use the index form")

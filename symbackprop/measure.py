@@ -24,6 +24,7 @@ _WORDS = {
     **{f"\\{word}": 0.95 * len(word) + 0.2 for word in _OPERATORS},
     r"\sum": 3.2,
     r"\land": 2.4,
+    r"\lor": 2.4,
     r"\cdot": 1.45,
     r"\quad": 2.0,
     r"\,": _THIN,

@@ -39,12 +39,36 @@ _RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     r"\neq": lambda one, other: one != other,
 }
 _ENDS = frozenset(
-    [")", "}", "+", "-", "&", r"\\", r"\rvert", r"\end", r"\land", r"\sbpif", r"\sbpotherwise", *_RELATIONS]
+    [
+        ")",
+        "}",
+        "+",
+        "-",
+        "&",
+        r"\\",
+        r"\rvert",
+        r"\end",
+        r"\land",
+        r"\lor",
+        r"\sbpif",
+        r"\sbpotherwise",
+        *_RELATIONS,
+    ]
 )
 
 
 class Ambiguous(Exception):
     """LaTeX that can be read in two ways, or not at all."""
+
+
+class NotReal(ArithmeticError):
+    """A logarithm or a root of a negative number on the way."""
+
+
+def _real(value: Any) -> Any:
+    if isinstance(value, mp.mpc):
+        raise NotReal(f"{value}")
+    return value
 
 
 def read(tex: str, symbols: Mapping[str, Any]) -> Any:
@@ -141,7 +165,7 @@ class _Reader:
         return value
 
     def power(self, base: Any, exponent: Any) -> Any:
-        return mp.power(base, exponent)
+        return _real(mp.power(base, exponent))
 
     def group(self) -> Any:
         self.take("{")
@@ -170,7 +194,7 @@ class _Reader:
             return self.function(_FUNCTIONS[token])
         readers = {
             r"\frac": lambda: self.group() / self.group(),
-            r"\sqrt": lambda: mp.sqrt(self.group()),
+            r"\sqrt": lambda: _real(mp.sqrt(self.group())),
             r"\pi": lambda: +mp.pi,
             r"\sbpexp": lambda: mp.exp(self.group()),
             r"\sbpbracket": self.bracket,
@@ -186,13 +210,13 @@ class _Reader:
         """Of what stands in parentheses, or of the one symbol that follows."""
         if self.ahead == "(":
             self.take("(")
-            value = function(self.sum())
+            value = _real(function(self.sum()))
             self.take(")")
             self.open_end = False
             return value
         if self.ahead not in self.symbols and self.ahead != r"\pi":
             raise Ambiguous(f"a function of {self.ahead} without parentheses")
-        value = function(self.atom())
+        value = _real(function(self.atom()))
         self.open_end = True
         return value
 
@@ -218,11 +242,30 @@ class _Reader:
         return mp.mpf(holds)
 
     def condition(self) -> bool:
-        left = self.sum()
-        holds = _RELATIONS[self.take(*_RELATIONS)](left, self.sum())
-        if self._takes(r"\land"):
-            return self.condition() and holds
+        """Comparisons joined by "or", each of which may be several joined by "and"."""
+        holds = self.all_of()
+        while self._takes(r"\lor"):
+            holds = self.all_of() or holds
         return holds
+
+    def all_of(self) -> bool:
+        holds = self.comparison()
+        while self._takes(r"\land"):
+            holds = self.comparison() and holds
+        return holds
+
+    def comparison(self) -> bool:
+        """A relation between two sums, or a condition in parentheses."""
+        start = self.position
+        try:
+            left = self.sum()
+            return _RELATIONS[self.take(*_RELATIONS)](left, self.sum())
+        except Ambiguous:
+            self.position = start
+            self.take("(")
+            holds = self.condition()
+            self.take(")")
+            return holds
 
     def cases(self) -> Any:
         """The value of the first case that holds; the conditions stand after it or below."""
