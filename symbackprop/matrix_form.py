@@ -59,8 +59,10 @@ def _displays(
 ) -> list[Display]:
     """A display for each group of equations that have a matrix form."""
     found = []
-    for group in groups:
-        chains = [matrix_chain(writer, equation, vectoriser, kind) for equation in group]
+    for group in map(list, groups):
+        lefts = [whole(equation.quantity, writer.names, kind == "batch") for equation in group]
+        room = min(map(writer.room, lefts), default=writer.budget)
+        chains = [matrix_chain(writer, equation, vectoriser, kind, room) for equation in group]
         found.append(Display(tuple(chain for chain in chains if chain is not None)))
     return [display for display in found if display.chains]
 
@@ -73,12 +75,14 @@ def _array(equation: Equation, vectoriser: Vectoriser) -> Array | None:
         return None
 
 
-def matrix_chain(writer: Writer, equation: Equation, vectoriser: Vectoriser, kind: str) -> Chain | None:
-    """An equation in matrix form; ``None`` where it has none."""
+def matrix_chain(
+    writer: Writer, equation: Equation, vectoriser: Vectoriser, kind: str, room: float | None = None
+) -> Chain | None:
+    """An equation in matrix form, in lines as wide as there is room; ``None`` where it has none."""
+    room = writer.room(whole(equation.quantity, writer.names, kind == "batch")) if room is None else room
     array, batch, names = _array(equation, vectoriser), kind == "batch", writer.names
     transposed = is_transposed(equation.quantity, names, batch)
     try:
-        room = writer.room(whole(equation.quantity, names, batch))
         lines = matrix_rows(array, names, batch, transposed, room) if array is not None else []
     except NoRule:
         return None
