@@ -75,6 +75,14 @@ def test_text_and_code_take_the_same_slope_at_a_kink(cost, words, at, slope, buf
     assert gradients["b1"].tolist() == [slope, slope]
 
 
+def test_the_pinball_cost_has_a_kink_where_the_error_is_0():
+    """Both sides of its comparison have fractions."""
+    net = network("max(0.9*(y-a), 0.1*(a-y))")
+    assert len(sentences(net)) == 1
+    document = sb.derive(net).document()
+    assert document.certificate.holds
+
+
 @pytest.mark.parametrize(
     ("activation", "place", "slope", "words"),
     [
