@@ -90,4 +90,5 @@ def _numerator(expr: sp.Expr) -> sp.Expr:
 
 def _tidy(expr: sp.Expr) -> sp.Expr:
     """Expanded, with the common monomial in front: ``a (1 - a)``, and ``1 - a**2`` as it is."""
-    return sp.factor_terms(sp.expand(sp.cancel(expr)))
+    number, rest = sp.factor_terms(sp.expand(sp.cancel(expr))).as_coeff_Mul()
+    return number * rest if number.is_Integer else sp.expand_mul(number * rest, deep=False)

@@ -10,6 +10,7 @@ import sympy as sp
 from sympy.core.parameters import distribute
 
 from symbackprop.argument_form import argument_sections, shows_graph, why_not
+from symbackprop.asides import with_brackets_explained
 from symbackprop.catalogue import DETAILS, FORMS
 from symbackprop.claims import Check, Checker
 from symbackprop.code_claims import code_equalities
@@ -67,7 +68,8 @@ def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
         _refuse(form, writer)
     checker = Checker(derivation, _own_laboratories(forms, writer))
     laid_out = [section for form in forms for section in _form(form, writer)]
-    sections = tuple(with_remarks(section, network.remarks) for section in laid_out)
+    explained = with_brackets_explained(laid_out, writer.words)
+    sections = tuple(with_remarks(section, network.remarks) for section in explained)
     sections = brief(sections) if manner.detail == BRIEF else sections
     claimed = dict.fromkeys((*equalities(sections), *code_equalities(derivation)))
     findings = tuple(checker.check(equality) for equality in claimed)

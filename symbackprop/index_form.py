@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-import sympy as sp
-
+from symbackprop.asides import at_kinks, at_kinks_of_cost
 from symbackprop.calculus import derivative
 from symbackprop.chain import Adjoint
 from symbackprop.claims import scalar_functions
@@ -96,33 +96,10 @@ def _activations(writer: Writer) -> Iterator[Block]:
             continue
         yield Paragraph(writer.say("activation", name=name))
         claim = Claim(f"f-{function.letter}", kind=f"function {function.letter}", definition=True)
-        yield Display((writer.chain(function(Z), function.formula, claim), _slope(writer, function)))
-        for place in _kinks(function.formula):
-            yield Paragraph(_at_kink(writer, function, place))
-
-
-def _kinks(formula: sp.Expr) -> list[sp.Expr]:
-    """Where a formula has two slopes: where branches meet, or an absolute value turns."""
-    slope = derivative(formula, Z)
-    edges = [c.lhs - c.rhs for c in formula.atoms(sp.core.relational.Relational)]
-    edges += [node.args[0] for node in formula.atoms(sp.Abs)]
-    places = (place for edge in edges for place in [(Z - edge).expand()] if place.is_number)
-    return [place for place in sorted(dict.fromkeys(places), key=float) if _turns(slope, place)]
-
-
-def _turns(slope: sp.Expr, place: sp.Expr) -> bool:
-    """Whether the slope differs on both sides of a place, and has a value there."""
-    step = sp.Rational(1, 10**9)
-    left, here, right = (slope.xreplace({Z: place + by}).doit().evalf() for by in (-step, 0, step))
-    return bool(here.is_finite) and bool(abs(left - right) > sp.Rational(1, 10**6))
-
-
-def _at_kink(writer: Writer, function: ScalarFunction, place: sp.Expr) -> str:
-    """What the derivative is taken to be at a kink, by the branch that the formula gives there."""
-    slope = function_name(function.letter, 1, writer.names)
-    value = derivative(function.formula, Z).xreplace({Z: place}).doit()
-    shown = (latex(number, writer.names) for number in (place, value))
-    return writer.say("kink", prime=slope, **dict(zip(("place", "value"), shown, strict=True)))
+        below = _slope(writer, function)
+        widest = max((row.reason for row in below.rows), key=len)
+        yield Display((writer.chain(function(Z), function.formula, claim, beside=widest), below))
+        yield from at_kinks(writer, function)
 
 
 def _slope(writer: Writer, function: ScalarFunction) -> Chain:
@@ -130,12 +107,13 @@ def _slope(writer: Writer, function: ScalarFunction) -> Chain:
     slope, raw = prime(function)(Z), derivative(function.formula, Z)
     claim = Claim(f"df-{function.letter}", kind=f"function {function.letter}")
     left = latex(slope, writer.names)
-    rows = [writer.row(left, (slope, raw), claim, writer.words.reason("differentiate"))]
-    form = derivative_from_output(function.formula)
-    if form is not None and form.has(OUTPUT):
-        value = form.xreplace({OUTPUT: function(Z)})
-        again = Claim(f"{claim.label}, step 2", kind=claim.kind)
-        rows.append(writer.row(left, (raw, value), again, writer.words.reason("elimination")))
+    form, reason = derivative_from_output(function.formula), writer.words.reason("elimination")
+    again = form if form is not None and form.has(OUTPUT) else None
+    beside = reason if again is not None else ""
+    rows = [writer.row(left, (slope, raw), claim, writer.words.reason("differentiate"), beside=beside)]
+    if again is not None:
+        value = again.xreplace({OUTPUT: function(Z)})
+        rows.append(writer.row(left, (raw, value), replace(claim, label=f"{claim.label}, step 2"), reason))
     return Chain(left, tuple(rows), claim.label)
 
 
@@ -145,6 +123,7 @@ def _cost(writer: Writer) -> Iterator[Block]:
     equation = model.program.definitions[model.cost.name]
     yield Paragraph(writer.say("cost"))
     yield Display((writer.definition(equation),))
+    yield from at_kinks_of_cost(writer, equation)
     depth = len(model.network.layers)
     if not model.symbolic_depth and depth <= DEEPEST_COMPOSITE:
         yield Paragraph(writer.say("composite"))

@@ -62,7 +62,8 @@ _FRACTION, _SUM = 3, 2
 _DEEP = 12
 _BRACE = 9.0
 _TALLEST_EXPONENT, _WIDEST_EXPONENT = 1, 12.0
-_OPERATORS = {
+OPERATORS = {
+    sp.exp: r"\exp",
     sp.log: r"\ln",
     sp.sin: r"\sin",
     sp.cos: r"\cos",
@@ -74,7 +75,7 @@ _OPERATORS = {
     sp.erf: r"\operatorname{erf}",
     sp.sign: r"\operatorname{sgn}",
 }
-_RELATIONS = {
+RELATIONS = {
     sp.StrictGreaterThan: ">",
     sp.StrictLessThan: "<",
     sp.GreaterThan: r"\geq",
@@ -174,9 +175,15 @@ def _(node: sp.Rational, printer: Printer) -> Piece:
     if is_decimal(size_of):
         return Piece((Token(decimal(size_of)),), negative=node.p < 0)
     if size_of.q == 1:
-        return Piece((Token(whole_number(int(size_of))),), negative=node.p < 0)
-    top, bottom = whole_number(int(size_of.p)), whole_number(int(size_of.q))
-    return replace(_fraction(lambda _: (atom(top), atom(bottom)), printer), negative=node.p < 0)
+        return replace(_whole(int(size_of)), negative=node.p < 0)
+    top, bottom = _whole(int(size_of.p)), _whole(int(size_of.q))
+    return replace(_fraction(lambda _: (top, bottom), printer), negative=node.p < 0)
+
+
+def _whole(number: int) -> Piece:
+    """A whole number; one with a power of ten is a product."""
+    text = whole_number(number)
+    return atom(text, binding=Binding.PRODUCT if r"\cdot" in text else Binding.ATOM)
 
 
 @_piece.register
@@ -423,7 +430,7 @@ def _slashed(top: Piece, bottom: Piece) -> Piece:
     right = parenthesised(bottom) if bottom.binding < Binding.POWER or bottom.open_end else bottom
     slash = Token("/", 1, "{}", tight=True)
     tokens = (*left.tokens, slash, replace(right.tokens[0], tight=True, cost=None), *right.tokens[1:])
-    return Piece(tokens, Binding.PRODUCT, max(left.height, right.height), top.negative)
+    return Piece(tokens, Binding.PRODUCT, max(left.height, right.height), top.negative, open_end=True)
 
 
 @_piece.register
@@ -541,7 +548,7 @@ def _(node: sp.Abs, printer: Printer) -> Piece:
 
 @_piece.register
 def _(node: sp.Function, printer: Printer) -> Piece:
-    name = _OPERATORS.get(type(node))
+    name = OPERATORS.get(type(node))
     if name is None or len(node.args) != 1:
         raise NoRule(f"no rule prints the function {type(node).__name__}, which occurs as {str(node)[:60]}")
     inner = printer.piece(node.args[0])
@@ -579,7 +586,7 @@ def _(node: Bracket, printer: Printer) -> Piece:
 
 @_piece.register
 def _(node: sp.core.relational.Relational, printer: Printer) -> Piece:
-    sign = _RELATIONS.get(type(node))
+    sign = RELATIONS.get(type(node))
     if sign is None:
         raise NoRule(f"no rule prints the condition {node}")
     left, right = (printer.piece(arg) for arg in node.args)
@@ -590,13 +597,40 @@ def _(node: sp.core.relational.Relational, printer: Printer) -> Piece:
 
 @_piece.register
 def _(node: sp.And, printer: Printer) -> Piece:
-    conditions = sorted(node.args, key=sp.default_sort_key)
-    return atom(r" \land ".join(tex(printer.piece(arg)) for arg in conditions), binding=Binding.SUM)
+    pieces = ((arg, printer.piece(arg)) for arg in ordered_conditions(node))
+    parts = [parenthesised(piece) if isinstance(arg, sp.Or) else piece for arg, piece in pieces]
+    return _joined_conditions(parts, r"\land")
+
+
+@_piece.register
+def _(node: sp.Or, printer: Printer) -> Piece:
+    return _joined_conditions([printer.piece(arg) for arg in ordered_conditions(node)], r"\lor")
+
+
+def _joined_conditions(parts: list[Piece], sign: str) -> Piece:
+    tokens = list(signed(parts[0]))
+    for piece in parts[1:]:
+        opening, *rest = signed(piece)
+        tokens += [Token(sign, 0, "{}"), replace(opening, cost=None), *rest]
+    return Piece(tuple(tokens), Binding.SUM, max(piece.height for piece in parts))
+
+
+def ordered_conditions(node: sp.And | sp.Or) -> list[sp.Basic]:
+    """The conditions that are joined, in the order of print."""
+    return sorted(node.args, key=sp.default_sort_key)
+
+
+def negated(condition: sp.Basic) -> sp.Basic:
+    """The condition that holds where this one doesn't, without a "not"."""
+    if isinstance(condition, sp.And | sp.Or):
+        other = sp.Or if isinstance(condition, sp.And) else sp.And
+        return other(*map(negated, condition.args))
+    return sp.Not(condition)
 
 
 @_piece.register
 def _(node: sp.Piecewise, printer: Printer) -> Piece:
-    condition = _indicated(node)
+    condition = indicated(node)
     if condition is not None:
         return atom(rf"\sbpbracket{{{tex(printer.piece(condition))}}}")
     shown = _cases(node, printer)
@@ -623,14 +657,14 @@ def _stacked_cases(node: sp.Piecewise, printer: Printer) -> str:
     return r"\begin{cases} " + r" \\ ".join(rows) + r" \end{cases}"
 
 
-def _indicated(node: sp.Piecewise) -> sp.Basic | None:
+def indicated(node: sp.Piecewise) -> sp.Basic | None:
     """The condition under which cases are 1, if they are 0 otherwise."""
     if len(node.args) != 2 or not isinstance(node.args[1].args[1], BooleanTrue):
         return None
     (first, condition), (second, _) = node.args
     if (first, second) == (1, 0):
         return condition
-    return sp.Not(condition) if (first, second) == (0, 1) else None
+    return negated(condition) if (first, second) == (0, 1) else None
 
 
 def _when(condition: sp.Basic, printer: Printer) -> tuple[Token, ...]:

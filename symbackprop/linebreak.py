@@ -14,7 +14,7 @@ from symbackprop.pieces import signed
 from symbackprop.rows import INDENT, broken
 from symbackprop.symbols import Names
 
-ARTICLE, SLIDE = 70.0, 50.0
+ARTICLE, SLIDE = 68.0, 50.0
 """How many characters a line of an article holds, and a line of a slide."""
 
 _SHARES = (1.0, 0.6, 0.3)

@@ -15,9 +15,9 @@ from symbackprop.errors import NoRule
 from symbackprop.indices import alpha
 from symbackprop.latex import latex
 from symbackprop.lettering import lettered
-from symbackprop.matrix_latex import is_transposed, matrix_latex
+from symbackprop.matrix_latex import is_transposed, matrix_latex, matrix_rows
 from symbackprop.symbols import whole
-from symbackprop.writer import Free, Writer, free_of
+from symbackprop.writer import LONGEST, Free, Writer, free_of
 
 Product = MatMul | Outer
 
@@ -59,8 +59,10 @@ def _displays(
 ) -> list[Display]:
     """A display for each group of equations that have a matrix form."""
     found = []
-    for group in groups:
-        chains = [matrix_chain(writer, equation, vectoriser, kind) for equation in group]
+    for group in map(list, groups):
+        lefts = [whole(equation.quantity, writer.names, kind == "batch") for equation in group]
+        room = min(map(writer.room, lefts), default=writer.budget)
+        chains = [matrix_chain(writer, equation, vectoriser, kind, room) for equation in group]
         found.append(Display(tuple(chain for chain in chains if chain is not None)))
     return [display for display in found if display.chains]
 
@@ -73,21 +75,24 @@ def _array(equation: Equation, vectoriser: Vectoriser) -> Array | None:
         return None
 
 
-def matrix_chain(writer: Writer, equation: Equation, vectoriser: Vectoriser, kind: str) -> Chain | None:
-    """An equation in matrix form; ``None`` where it has none."""
+def matrix_chain(
+    writer: Writer, equation: Equation, vectoriser: Vectoriser, kind: str, room: float | None = None
+) -> Chain | None:
+    """An equation in matrix form, in lines as wide as there is room; ``None`` where it has none."""
+    room = writer.room(whole(equation.quantity, writer.names, kind == "batch")) if room is None else room
     array, batch, names = _array(equation, vectoriser), kind == "batch", writer.names
     transposed = is_transposed(equation.quantity, names, batch)
     try:
-        right = None if array is None else matrix_latex(array, names, batch, transposed)
+        lines = matrix_rows(array, names, batch, transposed, room) if array is not None else []
     except NoRule:
-        right = None
-    if array is None or right is None:
+        return None
+    if array is None or len(lines) > LONGEST:
         return None
     label = f"{equation.label}-{'batch' if batch else 'matrix'}"
     entry = entry_of(array, equation.indices)
     equality = Equality(label, equation.lhs, entry, free_of(equation), kind, writer.cited(equation))
     boxed = equation.quantity.role in (Role.DELTA, Role.GRADIENT)
-    return Chain(whole(equation.quantity, names, batch), (Row((right,), "", equality, boxed),), label)
+    return Chain(whole(equation.quantity, names, batch), (Row(tuple(lines), "", equality, boxed),), label)
 
 
 def _products(array: Array | None) -> Iterator[tuple[str, Product]]:

@@ -12,7 +12,7 @@ from symbackprop.arrays import Array, Entry, Map, MatMul, Operand, Outer, Total,
 from symbackprop.equations import DERIVATIVE_ROLES, Quantity
 from symbackprop.errors import NoRule
 from symbackprop.functions import ScalarFunction
-from symbackprop.latex import Printer
+from symbackprop.latex import OPERATORS, RELATIONS, Printer, indicated, ordered_conditions
 from symbackprop.pieces import (
     Binding,
     Piece,
@@ -23,8 +23,10 @@ from symbackprop.pieces import (
     joined_sum,
     parenthesised,
     prefixed,
+    signed,
     tex,
 )
+from symbackprop.rows import broken
 from symbackprop.symbols import Names, function_name, whole
 
 HADAMARD = Token(r"\sbphadamard", 1, "{}")
@@ -49,6 +51,11 @@ def matrix_latex(array: Array, names: Names, batch: bool = False, transposed: bo
         NoRule: for what has no matrix form, by its name.
     """
     return tex(_Matrix(Printer(names), batch).piece(array, transposed))
+
+
+def matrix_rows(array: Array, names: Names, batch: bool, transposed: bool, budget: float) -> list[str]:
+    """An array expression as rows of LaTeX, each at most ``budget`` characters wide where that can be."""
+    return broken(signed(_Matrix(Printer(names), batch).piece(array, transposed)), names.notation, budget)
 
 
 def is_transposed(quantity: Quantity, names: Names, batch: bool = False) -> bool:
@@ -219,12 +226,14 @@ class _Scope:
         above = sorted((f for f in arrays if not _inverse(f)), key=self.factor_key)
         below = sorted((1 / f for f in arrays if _inverse(f)), key=self.factor_key)
         tokens: list[Token] = []
+        height = 0
         for place, factor in enumerate([*above, *below]):
             piece = at_least(self.factor(factor, len(arrays) > 1), Binding.PRODUCT)
             if place:
                 tokens.append(DIVISION if factor in below else HADAMARD)
             tokens += [replace(piece.tokens[0], cost=None), *piece.tokens[1:]]
-        joined = Piece(tuple(tokens), Binding.PRODUCT)
+            height = max(height, piece.height)
+        joined = Piece(tuple(tokens), Binding.PRODUCT, height)
         if scalar == 1:
             return joined
         if scalar == -1:
@@ -252,13 +261,41 @@ class _Scope:
         raise NoRule(f"no matrix form is known for the power {expr.exp} of a vector: use the index form")
 
     def other(self, expr: sp.Expr) -> Piece:
-        """A function or a bracket entry by entry: the scalar printer, with arrays for its symbols."""
-        stand_ins = {s: sp.Symbol(f"sbp{n}", real=True) for n, s in enumerate(self.parts)}
-        text = tex(self.matrix.printer.piece(expr.xreplace(stand_ins)))
-        for symbol, stand_in in stand_ins.items():
-            printed = tex(self.matrix.printer.piece(stand_in))
-            text = text.replace(printed, tex(self.parts[symbol].piece))
-        return atom(text, binding=Binding.PRODUCT)
+        """A function, or cases, entry by entry."""
+        if isinstance(expr, sp.Piecewise):
+            return self.cases(expr)
+        if isinstance(expr, sp.Abs):
+            inner = replace(self.piece(expr.args[0]), negative=False)
+            return parenthesised(inner, r"\lvert", r"\rvert")
+        name = OPERATORS.get(type(expr))
+        if name is None or len(expr.args) != 1:
+            raise NoRule(f"no matrix form is known for {type(expr).__name__}: use the index form")
+        return prefixed(name, parenthesised(self.piece(expr.args[0])))
+
+    def cases(self, expr: sp.Piecewise) -> Piece:
+        """A bracket, or each value with its condition."""
+        condition = indicated(expr)
+        if condition is not None:
+            return atom(rf"\sbpbracket{{{self.condition(condition)}}}")
+        rows = []
+        for value, when in expr.args:
+            shown = r"\sbpotherwise" if when == sp.true else rf"\sbpif {self.condition(when)}"
+            rows.append(rf"{tex(self.piece(value))} & {shown}")
+        text = r"\begin{cases} " + r" \\ ".join(rows) + r" \end{cases}"
+        return Piece((Token(text),), Binding.PRODUCT, 4, open_end=True)
+
+    def condition(self, condition: sp.Basic) -> str:
+        """A comparison, or several of them joined."""
+        if isinstance(condition, sp.And | sp.Or):
+            joint = r" \land " if isinstance(condition, sp.And) else r" \lor "
+            nested = isinstance(condition, sp.And) and condition.has(sp.Or)
+            shown = (self.condition(part) for part in ordered_conditions(condition))
+            return joint.join(f"({text})" if nested else text for text in shown)
+        sign = RELATIONS.get(type(condition))
+        if sign is None:
+            raise NoRule(f"no matrix form is known for the condition {condition}: use the index form")
+        left, right = (tex(self.piece(side)) for side in condition.args)
+        return f"{left} {sign} {right}"
 
 
 def _inverse(factor: sp.Expr) -> bool:

@@ -16,7 +16,7 @@ Nodes = list[str]
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|#\d|\S")
 _SCRIPT = 0.7
 _THIN = 0.33
-_BINARY = frozenset(["+", "-", r"\odot", r"\times"])
+_BINARY = frozenset(["+", "-", r"\odot", r"\oslash", r"\times"])
 _RELATION = frozenset(["=", "<", ">", r"\leq", r"\geq", r"\neq", r"\leftarrow"])
 _NARROW = {**dict.fromkeys("ijlt", 0.7), **dict.fromkeys("mw", 1.5), ",": 0.9, ".": 0.56, "'": 0.5}
 _OPERATORS = ("ln", "exp", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan")
@@ -24,6 +24,7 @@ _WORDS = {
     **{f"\\{word}": 0.95 * len(word) + 0.2 for word in _OPERATORS},
     r"\sum": 3.2,
     r"\land": 2.4,
+    r"\lor": 2.4,
     r"\cdot": 1.45,
     r"\quad": 2.0,
     r"\,": _THIN,
@@ -164,25 +165,25 @@ class _Ruler:
         return max(width, widest + _THIN) if limits else width + widest + (0.1 if widest else 0.0)
 
     def cases(self, scale: float) -> float:
-        """The widest row of cases."""
+        """The widest value and the widest condition, which stand in columns."""
         self.position += 3 + len("cases") - 1
         outer, self.display = self.display, False
-        rows, width = [0.0], 0.0
+        columns, column, width = [0.0, 0.0], 0, 0.0
         while self.tokens[self.position] != r"\end":
-            if self.tokens[self.position] == r"\\":
-                rows.append(0.0)
+            token = self.tokens[self.position]
+            if token in (r"\\", "&"):
                 self.position += 1
-                continue
-            width = self.item(scale)
-            rows[-1] += width
+            else:
+                width += self.item(scale)
+            if token in (r"\\", "&") or self.tokens[self.position] == r"\end":
+                columns[column], width = max(columns[column], width), 0.0
+                column = 1 if token == "&" else 0 if token == r"\\" else column
         self.position += 3 + len("cases")
         self.display = outer
-        return max(rows) + 3.0
+        return sum(columns) + 3.0 + 2.0 * bool(columns[1])
 
 
 def _symbol_width(token: str, scale: float) -> float:
-    if token == "&":
-        return 2.0 * scale
     if token in _BINARY:
         return 2.44 if scale == 1.0 else 1.56 * scale
     if token in _RELATION:

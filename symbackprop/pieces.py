@@ -46,7 +46,7 @@ class Piece:
     """Tokens, without the minus sign that stands before them if ``negative`` is set.
 
     ``height`` is the size of the delimiters that go round it. ``open_end`` marks a piece that would
-    swallow what follows it: a sum, a logarithm without parentheses.
+    swallow what follows it: a sum, a logarithm without parentheses, what stands behind a slash.
     """
 
     tokens: tuple[Token, ...]
@@ -140,6 +140,9 @@ def prefixed(opening: str, piece: Piece, binding: Binding = Binding.ATOM) -> Pie
 
 def joined_product(factors: Sequence[Piece], coefficient: Piece | None = None) -> Piece:
     """Factors side by side, each in parentheses if it needs them; a line may break before a factor."""
+    if coefficient and coefficient.open_end and factors:
+        inner = parenthesised(replace(coefficient, negative=False))
+        coefficient = replace(inner, negative=coefficient.negative)
     tokens: list[Token] = list(coefficient.tokens) if coefficient else []
     for position, factor in enumerate(factors):
         swallows = factor.open_end and position < len(factors) - 1

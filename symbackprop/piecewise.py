@@ -43,12 +43,21 @@ def _choose(relation: Relation, left: sp.Expr, right: sp.Expr, yes: sp.Expr, no:
     if outer is None and not left.free_symbols and not right.free_symbols:
         return yes if _constants_compare(relation, left, right) else no
     if outer is None:
-        return _flat([(yes, relation(left, right)), (no, sp.true)])
+        return _flat([(yes, relation(*_without_fractions(left, right))), (no, sp.true)])
     branches = []
     for case, condition in outer.args:
         sides = [part.xreplace({outer: case}) for part in (left, right, yes, no)]
         branches.append((_choose(relation, *sides), condition))
     return _flat(branches)
+
+
+def _without_fractions(left: sp.Expr, right: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    """Both sides times a whole number: SymPy recurses without end on ``9/10*(y - a) > (a - y)/10``."""
+    if not (left.free_symbols and right.free_symbols):
+        return left, right
+    terms = (*sp.Add.make_args(sp.expand_mul(left)), *sp.Add.make_args(sp.expand_mul(right)))
+    factor = sp.ilcm(1, *(term.as_coeff_Mul()[0].q for term in terms if term.as_coeff_Mul()[0].is_Rational))
+    return (left, right) if factor == 1 else (sp.expand_mul(factor * left), sp.expand_mul(factor * right))
 
 
 def _constants_compare(relation: Relation, left: sp.Expr, right: sp.Expr) -> bool:

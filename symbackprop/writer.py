@@ -39,7 +39,7 @@ FEW_LAYERS = 6
 """Up to so many layers each is shown for itself."""
 
 _REASON_WIDTH = 0.8
-_SPACE, _NARROWEST = 4, 24
+_SPACE, _COLUMN, _NARROWEST = 5, 2, 24
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,12 @@ class Writer:
 
     def lines(self, expr: sp.Expr, left: str, reason: str = "") -> tuple[str, ...]:
         """An expression as lines that fit between a left side and a reason."""
-        taken = rendered_width(left, self.names.notation) + _REASON_WIDTH * len(reason) + _SPACE
-        return tuple(latex_rows(expr, self.names, max(self.budget - taken, _NARROWEST)))
+        return tuple(latex_rows(expr, self.names, self.room(left, reason)))
+
+    def room(self, left: str, reason: str = "") -> float:
+        """How wide a line may be between a left side and a reason."""
+        beside = _REASON_WIDTH * len(reason) + _COLUMN if reason else 0.0
+        return max(self.budget - rendered_width(left, self.names.notation) - _SPACE - beside, _NARROWEST)
 
     def row(
         self,
@@ -117,12 +121,16 @@ class Writer:
         claim: Claim,
         reason: str = "",
         facts: tuple[str, ...] = (),
+        beside: str = "",
     ) -> Row:
-        """A row for the right side of an equality, which claims the equality."""
+        """A row for the right side of an equality, which claims the equality.
+
+        ``beside`` is the widest reason of the rows that it is aligned with: theirs is one column.
+        """
         before, after = equality
         claimed = Equality(claim.label, before, after, claim.free, claim.kind, facts, claim.definition)
         shown = lettered(after, self.names, claim.free)
-        return Row(self.lines(shown, left, reason), reason, claimed)
+        return Row(self.lines(shown, left, max(reason, beside, key=len)), reason, claimed)
 
     def chain(
         self,
@@ -132,10 +140,11 @@ class Writer:
         reason: str = "",
         facts: tuple[str, ...] = (),
         boxed: bool = False,
+        beside: str = "",
     ) -> Chain:
         """One equality with a label."""
         left = self.tex(entry, claim.free)
-        row = self.row(left, (entry, value), claim, reason, facts)
+        row = self.row(left, (entry, value), claim, reason, facts, beside)
         return Chain(left, (replace(row, boxed=boxed),), claim.label)
 
     def definition(self, equation: Equation, kind: str = "example") -> Chain:
@@ -148,15 +157,17 @@ class Writer:
         """A derivation from its goal to its result, a row for every step that can be read."""
         left = self.tex(entry, claim.free)
         rows: list[Row] = []
+        widest = max((self.words.reason(step.rule) for step in derivation.steps), key=len, default="")
         if entry != derivation.goal:
             named = replace(claim, definition=True)
-            rows.append(self.row(left, (entry, derivation.goal), named, self.words.reason("definition")))
+            reason = self.words.reason("definition")
+            rows.append(self.row(left, (entry, derivation.goal), named, reason, beside=widest))
         before: sp.Expr = derivation.goal
         used: Facts = ()
         for number, step in enumerate(derivation.steps, 1):
             used = (*used, *step.facts)
             here = replace(claim, label=f"{claim.label}, step {number}")
-            row = self.row(left, (before, step.after), here, self.words.reason(step.rule), used)
+            row = self.row(left, (before, step.after), here, self.words.reason(step.rule), used, widest)
             too_long = len(row.lines) > LONGEST and number < len(derivation.steps)
             if not too_long and not (rows and rows[-1].lines == row.lines):
                 rows.append(row)

@@ -57,7 +57,7 @@ def formula(text: str, **values: Any) -> Any:
     """The value of a formula; ``None`` where it has none that is finite."""
     try:
         found = eval(compiled(text), {**_NAMES, "number": mp.mpf, **values})
-    except (ZeroDivisionError, ValueError, OverflowError):
+    except (ArithmeticError, ValueError, TypeError):
         return None
     return found if mp.isfinite(found) and not isinstance(found, mp.mpc) else None
 
