@@ -103,5 +103,12 @@ FORMATS: dict[str, str] = {
     "pdf": "an article around the fragment, made by pdflatex",
     "html": "a web page, one file that needs no network",
     "slides": "slides made by beamer, a step of a derivation after the other",
+    "md": "Markdown for pandoc",
+    "md-quarto": "Markdown for Quarto",
+    "md-myst": "Markdown for MyST",
+    "svg": "the pictures as SVG",
+    "tikz": "the pictures as TikZ, for LaTeX's input command",
+    "standalone": "one equation or picture, which --only names, as a document of its own",
+    "ipynb": "a notebook: the derivation, its code, a check, a training run and a plot",
 }
 """The formats that a derivation can be written in."""

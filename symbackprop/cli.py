@@ -154,6 +154,12 @@ def cli() -> None:
 )
 @click.option("--detail", default="full", metavar="DETAIL", help=f"{' or '.join(DETAILS)}; full by default.")
 @click.option(
+    "--only",
+    multiple=True,
+    metavar="LABEL",
+    help="Which equation or picture --to standalone is for, such as delta-1 or network.",
+)
+@click.option(
     "--katex",
     default=None,
     type=click.Path(path_type=Path),
@@ -175,6 +181,7 @@ def derive(
     route: str,
     digits: int,
     detail: str,
+    only: tuple[str, ...],
     katex: Path | None,
     templates: Path | None,
     wrt: tuple[str, ...],
@@ -188,13 +195,15 @@ def derive(
         from symbackprop.pipeline import derive as derive_network
 
         _known("--to", formats, FORMATS)
+        if only and "standalone" not in formats:
+            raise SymbackpropError("--only: this goes with --to standalone")
         network = _load(spec, hidden, output_activation, cost)
         with progress(f"deriving {network.name}"):
             derivation = derive_network(network, route, wrt)
         target = folder / network.name
         shared = os.path.relpath(katex, target) if katex else ""
         manner = Manner(notation, forms, digits, detail, language)
-        order = Order(derivation, manner, shared)
+        order = Order(derivation, manner, only, shared)
         _write_all(order, formats, target)
 
 

@@ -70,6 +70,11 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     columns: str = ""
 
+    @property
+    def sides(self) -> str:
+        """On which side each column stands, ``l`` or ``r``."""
+        return self.columns or "l" + "r" * (len(self.header) - 1)
+
 
 Block = Paragraph | Display | Table
 
@@ -155,9 +160,8 @@ def _block_keys(block: Block, prefix: str, failed: frozenset[Equality]) -> dict[
     if isinstance(block, Paragraph):
         return {"kind": "text", "text": tex(block.text)}
     if isinstance(block, Table):
-        columns = block.columns or "l" + "r" * (len(block.header) - 1)
         header, rows = map(tex, block.header), ([*map(tex, row)] for row in block.rows)
-        return {"kind": "table", "columns": columns, "header": [*header], "rows": [*rows]}
+        return {"kind": "table", "columns": block.sides, "header": [*header], "rows": [*rows]}
     lines = [line for chain in block.chains for line in _chain_lines(chain, prefix, failed)]
     reasons = any(row.reason for chain in block.chains for row in chain.rows)
     return {"kind": "display", "lines": lines, "reasons": reasons}

@@ -265,6 +265,9 @@ class Step:
         reason = REASONS[self.rule]
         return f"{reason} ({', '.join(self.facts)})" if self.facts else reason
 
+    def __str__(self) -> str:
+        return f"{self.before} = {self.after}  ({self.because})"
+
 
 @dataclass(frozen=True)
 class Derivation:

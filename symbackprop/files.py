@@ -9,24 +9,34 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from symbackprop.catalogue import FORMATS
 from symbackprop.document import Document
-from symbackprop.errors import MissingProgram
+from symbackprop.drawing import Drawing
+from symbackprop.errors import MissingProgram, NoRule, SymbackpropError
 from symbackprop.exposition import lay_out
 from symbackprop.latex_compiler import HOW_TO_GET_TEX, compiled
-from symbackprop.linebreak import SLIDE
+from symbackprop.linebreak import SCREEN, SLIDE
 from symbackprop.manner import Manner
 from symbackprop.pipeline import NetworkDerivation
 from symbackprop.progress import progress
 from symbackprop.prose import tex
 from symbackprop.render import fill
+from symbackprop.standalone import equation, labelled
 from symbackprop.style_package import FILE
+from symbackprop.tikz import tikz_picture
+from symbackprop.words import load_words
+
+if TYPE_CHECKING:
+    from symbackprop.pictures import Picture
 
 Content = str | bytes
+
+WIDEST = 900.0
+"""A picture wider than this, in points, is a file of its own only: on a page nobody could read it."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,7 @@ class Order:
 
     derivation: NetworkDerivation
     manner: Manner = field(default_factory=Manner)
+    only: tuple[str, ...] = ()
     shared_style: str = ""
 
     @property
@@ -55,13 +66,41 @@ class Order:
         return self.document if same else self._laid_out(replace(self.manner, forms=forms))
 
     @cached_property
+    def screen(self) -> Document:
+        """The same in lines for a narrow column, as Markdown and notebooks are read in."""
+        return self._laid_out(replace(self.manner, budget=SCREEN))
+
+    @cached_property
     def slides(self) -> Document:
         """The same in lines short enough for a slide."""
         return self._laid_out(replace(self.manner, budget=SLIDE))
 
+    @cached_property
+    def pictures(self) -> dict[str, Picture]:
+        """The pictures that there are, by what they show."""
+        from symbackprop.pictures import pictures_of
+
+        return pictures_of(self.derivation, self.manner.notation, load_words(self.manner.language))
+
+    @cached_property
+    def pictures_if_any(self) -> dict[str, Picture]:
+        """The pictures, none of them in a notation with a sign that a picture can't hold."""
+        try:
+            return self.pictures
+        except NoRule:
+            return {}
+
+    @cached_property
+    def shown_pictures(self) -> list[Drawing]:
+        """The pictures for a text: the network, and the graph where the text is about it."""
+        found = self.pictures_if_any
+        wanted = ("network", "graph") if "graph" in self.document.forms else ("network",)
+        drawings = [found[key].drawing for key in wanted if key in found]
+        return [drawing for drawing in drawings if drawing.frame.width <= WIDEST]
+
     def failed(self) -> list[str]:
         """The labels of the equalities that did not pass their check, in whatever was laid out so far."""
-        made = [vars(self)[key] for key in ("document", "page", "slides") if key in vars(self)]
+        made = [vars(self)[key] for key in ("document", "page", "screen", "slides") if key in vars(self)]
         findings = (finding for document in made for finding in document.certificate.findings)
         return [*dict.fromkeys(finding.label for finding in findings if not finding.holds)]
 
@@ -114,20 +153,42 @@ def page_files(order: Order) -> dict[str, Content]:
     return made | ({shared: shared_style()} if shared else {})
 
 
+# --- Markdown and notebooks ------------------------------------------------------------------------
+
+
+def markdown_file(flavour: str, order: Order) -> dict[str, Content]:
+    """The derivation in a flavour of Markdown."""
+    from symbackprop.markdown import FLAVOURS, markdown
+
+    return {f"{order.name}{FLAVOURS[flavour].ending}": markdown(order.screen, flavour)}
+
+
+def notebook_file(order: Order) -> dict[str, Content]:
+    """The derivation with its code as a notebook.
+
+    Raises:
+        MissingProgram: if there is no nbformat.
+    """
+    from symbackprop.notebook import notebook
+
+    return {f"{order.name}.ipynb": notebook(order.screen, order.derivation)}
+
+
 # --- on paper and on the wall ----------------------------------------------------------------------
 
 
 def article(order: Order) -> dict[str, Content]:
-    """The derivation as an article, compiled.
+    """The derivation as an article with its pictures, compiled.
 
     Raises:
         MissingProgram: if there is no pdflatex.
     """
     document = order.document
+    pictures = [tikz_picture(drawing) for drawing in order.shown_pictures]
     sources = {
         FILE: document.style(),
         "fragment.tex": document.to_latex(),
-        "article.tex": fill("article.tex.jinja", {"title": tex(document.title)}),
+        "article.tex": fill("article.tex.jinja", {"title": tex(document.title), "pictures": pictures}),
     }
     return {f"{order.name}.pdf": compiled(sources, "article.tex")}
 
@@ -136,7 +197,7 @@ def slide_files(order: Order) -> dict[str, Content]:
     """The source of the slides."""
     from symbackprop.slides import slides
 
-    return {f"{order.name}-slides.tex": slides(order.slides)}
+    return {f"{order.name}-slides.tex": slides(order.slides, order.shown_pictures)}
 
 
 def slide_sheets(order: Order) -> dict[str, Content]:
@@ -145,10 +206,56 @@ def slide_sheets(order: Order) -> dict[str, Content]:
     Raises:
         MissingProgram: if there is no pdflatex.
     """
-    from symbackprop.slides import slides
+    return _compiled_each(slide_files(order), order.slides.style(), passes=2)
 
-    sources = {FILE: order.slides.style(), "slides.tex": slides(order.slides)}
-    return {f"{order.name}-slides.pdf": compiled(sources, "slides.tex")}
+
+# --- one picture, one equation ---------------------------------------------------------------------
+
+
+def svg_files(order: Order) -> dict[str, Content]:
+    """Each picture as SVG."""
+    return {f"{each.drawing.name}.svg": each.to_svg() for each in order.pictures.values()}
+
+
+def tikz_files(order: Order) -> dict[str, Content]:
+    """Each picture as a ``tikzpicture``, to be read in."""
+    return {f"{each.drawing.name}.tex": each.to_tikz() for each in order.pictures.values()}
+
+
+def standalone_files(order: Order) -> dict[str, Content]:
+    """A document of its own for each equation or picture that was asked for.
+
+    Raises:
+        SymbackpropError: where there is no such label, or none was given, with those that there are.
+    """
+    chains, pictures = labelled(order.document.sections), order.pictures_if_any
+    known = [*pictures, *chains]
+    if not order.only:
+        raise SymbackpropError(f"standalone: say which with --only LABEL: there are {', '.join(known)}")
+    made: dict[str, Content] = {}
+    for label in order.only:
+        if label not in known:
+            raise SymbackpropError(f"--only: {label!r}: there are {', '.join(known)}")
+        alone = pictures[label].to_standalone() if label in pictures else equation(chains[label])
+        made[f"{order.name}-{label}-standalone.tex"] = alone
+    return made
+
+
+def standalone_sheets(order: Order) -> dict[str, Content]:
+    """The same, compiled.
+
+    Raises:
+        MissingProgram: if there is no pdflatex.
+    """
+    return _compiled_each(standalone_files(order), order.document.style())
+
+
+def _compiled_each(sources: Mapping[str, Content], style: str, passes: int = 1) -> dict[str, Content]:
+    """The PDF of each source."""
+    return {
+        name.removesuffix("tex") + "pdf": compiled({FILE: style, name: str(text)}, name, passes)
+        for name, text in sources.items()
+    }
 
 
 # --- the tables ------------------------------------------------------------------------------------
@@ -156,14 +263,21 @@ def slide_sheets(order: Order) -> dict[str, Content]:
 Maker = Callable[[Order], dict[str, Content]]
 
 TEXTS: dict[str, Maker] = {
+    "tex": derivation_files,
     "html": page_files,
     "slides": slide_files,
+    **{flavour: partial(markdown_file, flavour) for flavour in ("md", "md-quarto", "md-myst")},
+    "ipynb": notebook_file,
+    "standalone": standalone_files,
+    "svg": svg_files,
+    "tikz": tikz_files,
 }
-"""What is written for a format, besides what is always written."""
+"""What is written for a format; what there is for ``tex`` is always written."""
 
 SHEETS: dict[str, Maker] = {
     "pdf": article,
     "slides": slide_sheets,
+    "standalone": standalone_sheets,
 }
 """The PDFs of a format."""
 
@@ -176,10 +290,8 @@ class Made(NamedTuple):
 
 
 def texts(order: Order, formats: tuple[str, ...]) -> Made:
-    """The files of text of some formats, and those that are always written, before any is written."""
-    always = derivation_files(order)
-    made = _made(TEXTS, order, formats)
-    return Made(always | made.files, made.missing)
+    """The files of text of some formats, the fragment with what goes with it first."""
+    return _made(TEXTS, order, ("tex", *formats))
 
 
 def sheets(order: Order, formats: tuple[str, ...]) -> Made:

@@ -14,8 +14,8 @@ from symbackprop.pieces import signed
 from symbackprop.rows import INDENT, broken
 from symbackprop.symbols import Names
 
-ARTICLE, SLIDE = 68.0, 50.0
-"""How many characters a line of an article holds, and a line of a slide."""
+ARTICLE, SCREEN, SLIDE = 68.0, 60.0, 50.0
+"""How many characters a line of an article holds, one in a narrow column on a screen, and one of a slide."""
 
 _SHARES = (1.0, 0.6, 0.3)
 """How wide an upright fraction may be, in shares of a row, where the formula doesn't fit otherwise."""
@@ -52,4 +52,4 @@ def _excess(rows: list[str], names: Names, budget: float) -> float:
     return max(0.0, widths[0] - budget, *(width - budget + INDENT for width in widths[1:]))
 
 
-__all__ = ["ARTICLE", "INDENT", "SLIDE", "latex_rows"]
+__all__ = ["ARTICLE", "INDENT", "SCREEN", "SLIDE", "latex_rows"]

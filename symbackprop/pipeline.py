@@ -45,6 +45,8 @@ from symbackprop.words import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:
     from symbackprop.document import Certificate, Document
+    from symbackprop.notebook_display import Shown
+    from symbackprop.pictures import Picture
 
 ROUTES = ("chain", "composite")
 
@@ -103,9 +105,12 @@ def _adjoints(model: Model, route: str, wrt_input: bool) -> tuple[Adjoint, ...]:
     return reverse(model.program, model.facts, wrt, model.given)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NetworkDerivation:
-    """Backpropagation for one network: every stage, each made when it is first asked for."""
+    """Backpropagation for one network: every stage, each made when it is first asked for.
+
+    A notebook shows the deltas and the gradients.
+    """
 
     model: Model
     adjoints: tuple[Adjoint, ...]
@@ -297,6 +302,34 @@ class NetworkDerivation:
     def certificate(self, forms: Sequence[str] = ()) -> Certificate:
         """Every printed equality, checked independently of how it was derived."""
         return self.document(forms=forms).certificate
+
+    def show(self, step: Step | Equation, notation: str = "nielsen") -> Shown:
+        """A step with its reason, or an equation, for a notebook or a terminal.
+
+        >>> from symbackprop.spec import from_widths
+        >>> derivation = derive(from_widths("2-2"))
+        >>> derivation.show(derivation.equations[1])
+        dW1[j, k] = delta1[j]*x[k]
+        >>> r"\\text{chain rule}" in derivation.show(derivation.steps[2]).latex
+        True
+        """
+        from symbackprop.notebook_display import step as shown
+
+        return shown(self, step, notation)
+
+    def pictures(self, notation: str = "nielsen") -> dict[str, Picture]:
+        """The pictures that there are, by what they show; a notebook shows each by itself."""
+        from symbackprop.pictures import pictures_of
+
+        return pictures_of(self, notation)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from symbackprop.notebook_display import results
+
+        return results(self)._repr_mimebundle_()
+
+    def __repr__(self) -> str:
+        return f"<backpropagation of {self.network.name}, by the {self.route} route>"
 
     def at_depth(self, depth: int) -> NetworkDerivation:
         """The derivation of the same network with a number of layers instead of a symbol."""

@@ -14,28 +14,33 @@ from itertools import groupby
 
 from symbackprop.check import Equality
 from symbackprop.document import Block, Chain, Display, Document, Paragraph, Section, Table
+from symbackprop.drawing import Drawing
 from symbackprop.measure import expanded, rendered_width
 from symbackprop.notation import Notation
 from symbackprop.prose import parts, tex
 from symbackprop.render import fill
+from symbackprop.tikz import tikz_picture
 
 Keys = dict[str, object]
 
-HIGH, WIDE = 18.0, 64.0
+HIGH, WIDE = 17.8, 64.0
 """What a frame holds under its title: so many times the size of its type, and so many characters across."""
+
+ROOM, LARGER = (398.0, 208.0), 1.6
+"""Room for a picture, across and from top to bottom in points, and how much larger it may become."""
 
 SIZES = {"normalsize": 1.0, "small": 0.913, "footnotesize": 0.822, "scriptsize": 0.731, "tiny": 0.548}
 """Sizes of type, and how large each is beside the first."""
 
-_LINE, _FRACTION, _CASE, _BOX, _GAP, _SKIP, _ROW = 1.25, 2.3, 1.5, 0.6, 0.5, 1.5, 1.35
+_LINE, _FRACTION, _CASE, _BOX, _GAP, _SKIP, _ROW = 1.25, 2.3, 1.5, 0.6, 0.5, 1.5, 1.8
 _HEIGHTS = {r"\frac": _FRACTION, r"\sum": 2.95, r"\bigg": 2.2, r"\Bigg": 2.6}
 _WORDS, _REASON, _NUMBER = 0.88, 0.8, 6.0
 _STARTS_AGAIN = 0.5
 """What is repeated on the next frame may take this share of it."""
 
 
-def slides(document: Document, picture: str = "", prefix: str = "sbp") -> str:
-    r"""The source of the slides; ``picture`` is the TikZ of the network, for a frame after the title.
+def slides(document: Document, pictures: Sequence[Drawing] = (), prefix: str = "sbp") -> str:
+    r"""The source of the slides, the pictures first.
 
     >>> from symbackprop.pipeline import derive
     >>> from symbackprop.spec import from_widths
@@ -44,8 +49,18 @@ def slides(document: Document, picture: str = "", prefix: str = "sbp") -> str:
     """
     writer = _Slides(document.notation, f"{prefix}:{document.name}", document.failed)
     frames = [frame for section in document.sections for frame in writer.frames(section)]
-    keys = {"title": tex(document.title), "name": document.name, "picture": picture, "frames": frames}
+    keys = {
+        "title": tex(document.title),
+        "name": document.name,
+        "pictures": [{"tikz": tikz_picture(drawing), "scale": _scale(drawing)} for drawing in pictures],
+        "frames": frames,
+    }
     return fill("slides.tex.jinja", keys)
+
+
+def _scale(drawing: Drawing) -> str:
+    """How much larger a picture is drawn so that it fills a frame."""
+    return f"{min(LARGER, ROOM[0] / drawing.frame.width, ROOM[1] / drawing.frame.height):.3f}"
 
 
 @dataclass(frozen=True)
@@ -277,12 +292,11 @@ def _display_keys(lines: Lines, size: str) -> Keys:
 
 
 def _table_keys(table: Table, rows: Sequence[Sequence[str]], size: str) -> Keys:
-    columns = "l" + "r" * (len(table.header) - 1)
     cells = [[*map(tex, row)] for row in rows]
     return {
         "kind": "table",
         "size": size,
-        "columns": columns,
+        "columns": table.sides,
         "header": [*map(tex, table.header)],
         "rows": cells,
     }

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import html
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import time
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -15,16 +20,23 @@ import pytest
 from click.testing import CliRunner, Result
 
 import symbackprop as sb
+from symbackprop import katex
 from symbackprop.catalogue import FORMATS
 from symbackprop.cli import cli
 from symbackprop.detail import brief
 from symbackprop.document import Chain, Display, Document, Paragraph, Row, Section
-from symbackprop.files import SHEETS, TEXTS
-from symbackprop.linebreak import SLIDE
+from symbackprop.files import SHEETS, TEXTS, WIDEST, Order
+from symbackprop.linebreak import SCREEN, SLIDE
+from symbackprop.manner import Manner
+from symbackprop.markdown import FLAVOURS, escaped, markdown
 from symbackprop.measure import rendered_width
+from symbackprop.notebook import notebook
 from symbackprop.pipeline import NetworkDerivation
 from symbackprop.progress import PATIENCE, progress
+from symbackprop.prose import literal
+from symbackprop.render import fill
 from symbackprop.slides import slides
+from symbackprop.tikz import tikz_picture
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "examples").glob("*.toml"))}
@@ -89,14 +101,14 @@ def complaints(log: str) -> list[str]:
     """Errors, warnings, and boxes that stick out by more than 10 pt, to the side or at the bottom."""
     boxes = re.findall(r"(?m)^Overfull \\[hv]box \(([\d.]+)pt.*$", log)
     wide = [f"overfull by {box} pt" for box in boxes if float(box) > 10]
-    return [*re.findall(r"(?m)^(?:!|LaTeX Warning|Package \w+ Warning).*$", log), *wide]
+    return [*re.findall(r"(?m)^(?:!|LaTeX Warning|Package (?!shellesc)\w+ Warning).*$", log), *wide]
 
 
 # --- the tables ----------------------------------------------------------------------------------
 
 
-def test_every_format_is_in_a_table_or_always_written() -> None:
-    assert (TEXTS.keys() | SHEETS.keys()) == FORMATS.keys() - {"tex"}
+def test_every_format_is_in_a_table() -> None:
+    assert TEXTS.keys() | SHEETS.keys() == FORMATS.keys()
 
 
 def test_without_tex_all_text_is_written_and_what_is_missing_is_said_once(
@@ -289,7 +301,300 @@ def test_slides_of_every_form_compile(form: str, tex: str, tmp_path: Path) -> No
 def test_the_slides_are_a_pdf_with_a_page_for_each_step(tex: str) -> None:
     result = run("derive", EXAMPLES[TINY], "--form", "index", "--to", "slides")
     assert result.exit_code == 0, result.output
-    pdf = Path(f"output/{TINY}/{TINY}-slides.pdf")
-    assert str(pdf) == result.stdout.splitlines()[-1]
+    pdf = result.stdout.splitlines()[-1]
+    assert pdf == f"output/{TINY}/{TINY}-slides.pdf"
+    told = subprocess.run(
+        [needed("pdfinfo", "poppler-utils"), pdf], capture_output=True, text=True, check=True
+    )
     steps = sum(len(chain.rows) - 1 for chain in chains(document(TINY, "index", budget=SLIDE)))
-    assert pdf.read_bytes().count(b"/Type /Page\n") > steps or pdf.stat().st_size > 20_000
+    assert int(re.search(r"Pages: +(\d+)", told.stdout)[1]) > steps > 10
+
+
+# --- pictures, and one equation alone ------------------------------------------------------------
+
+
+def test_the_pictures_are_files_and_stand_in_the_slides() -> None:
+    result = run("derive", "2-2", "--form", "matrix", "--to", "svg", "--to", "tikz")
+    assert result.exit_code == 0, result.output
+    files = {Path(path).name: Path(path).read_text("utf-8") for path in result.stdout.splitlines()}
+    assert files["2-2-network.svg"].startswith("<svg") and r"\begin{tikzpicture}" in files["2-2-network.tex"]
+    assert "tikz" not in files["2-2.tex"]
+    pictures = [derivation().pictures()["network"].drawing]
+    assert slides(document(TINY, "matrix"), pictures).count(r"\begin{tikzpicture}") == 1
+
+
+def test_a_picture_that_no_page_could_hold_is_a_file_only() -> None:
+    order = Order(derivation(), Manner(forms=("graph",)))
+    wide = [each.drawing for each in order.pictures.values() if each.drawing.frame.width > WIDEST]
+    assert [drawing.name for drawing in wide] == [f"{TINY}-graph"]
+    assert [drawing.name for drawing in order.shown_pictures] == [f"{TINY}-network"]
+    small = Order(sb.derive(sb.load("1-1")), Manner(forms=("graph",)))
+    assert len(small.shown_pictures) == 2 and len(Order(small.derivation).shown_pictures) == 1
+
+
+def test_standalone_says_which_labels_there_are(tmp_path: Path) -> None:
+    for arguments in ((), ("--only", "delta-9")):
+        result = run("derive", EXAMPLES[TINY], "--to", "standalone", *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        (line,) = result.stderr.splitlines()
+        assert "there are network" in line and "delta-1" in line and "delta-1-matrix" in line
+    assert run("derive", EXAMPLES[TINY], "--only", "delta-1").stderr == (
+        "symbackprop: --only: this goes with --to standalone\n"
+    )
+    assert not (tmp_path / "output").exists()
+
+
+def test_an_equation_alone_is_its_left_side_and_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    result = run("derive", EXAMPLES[TINY], "--form", "index", "--to", "standalone", "--only", "delta-1")
+    assert result.exit_code == 3
+    source = Path(f"output/{TINY}/{TINY}-delta-1-standalone.tex").read_text("ascii")
+    (chain,) = [c for c in chains(document(TINY, "index")) if c.label == "delta-1"]
+    assert rf"{chain.left} &= {chain.rows[-1].lines[0]}" in source
+    assert r"\boxed" not in source and r"\label" not in source and source.count("&=") == 1
+
+
+@pytest.mark.slow
+def test_equations_and_pictures_alone_compile(tex: str) -> None:
+    labels = ("delta-1", "composite", "delta-1-matrix", "network")
+    only = [argument for label in labels for argument in ("--only", label)]
+    result = run("derive", EXAMPLES[TINY], "--to", "standalone", *only)
+    assert result.exit_code == 0, result.output
+    for label in labels:
+        file = Path(f"output/{TINY}/{TINY}-{label}-standalone.tex")
+        assert file.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+        assert complaints(log_of(tex, file, 1)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_the_article_of_an_example_compiles_with_its_picture(name: str, tex: str, tmp_path: Path) -> None:
+    order = Order(derivation(name))
+    assert order.shown_pictures
+    pictures = [tikz_picture(drawing) for drawing in order.shown_pictures]
+    keys = {"title": "A title", "pictures": pictures}
+    (tmp_path / "article.tex").write_text(fill("article.tex.jinja", keys), "ascii")
+    (tmp_path / "fragment.tex").write_text(order.document.to_latex(), "ascii")
+    (tmp_path / "symbackprop.sty").write_text(order.document.style(), "ascii")
+    assert complaints(log_of(tex, tmp_path / "article.tex")) == []
+
+
+# --- Markdown ------------------------------------------------------------------------------------
+
+UGLY = r"*a* _b_ `c` <script>alert(1)</script> [d](e) $x$ # {{< f >}} {g} | ~h~ ^i^ @j &amp; -- http://k \l"
+
+
+def titled(made: Document, title: str) -> Document:
+    return replace(made, title=literal(title))
+
+
+@pytest.mark.parametrize("flavour", list(FLAVOURS))
+def test_no_macro_of_ours_is_left_in_markdown(flavour: str) -> None:
+    for forms in ((), ("graph", "worked", "swell", "components")):
+        text = markdown(document(TINY, *forms, budget=SCREEN), flavour)
+        assert r"\sbp" not in text and r"\label" not in text and r"\tag" not in text
+        assert text.count(r"\begin{aligned}") == text.count(r"\end{aligned}") > 5
+
+
+LABELS = {"md": r"^\$\$\]\{#eq:(.*)\}$", "md-quarto": r"^\$\$ \{#eq-(.*)\}$", "md-myst": r"^\$\$ \((.*)\)$"}
+
+
+@pytest.mark.parametrize("flavour", list(FLAVOURS))
+def test_every_label_is_that_of_one_block(flavour: str) -> None:
+    made = document(TINY, budget=SCREEN)
+    found = re.findall(f"(?m){LABELS[flavour]}", markdown(made, flavour))
+    assert found == [f"{TINY}-{chain.label}" for chain in chains(made) if chain.label]
+
+
+def test_words_are_escaped_for_markdown() -> None:
+    assert escaped("a_b*c`<d>") == r"a\_b\*c\`\<d\>"
+    started = replace(
+        document(TINY, "matrix"), sections=(Section("s", (Paragraph("1. a"), Paragraph("- b"))),)
+    )
+    assert markdown(started).splitlines()[-3:] == [r"1\. a", "", r"\- b"]
+
+
+def test_a_failed_check_is_marked_in_markdown() -> None:
+    made = document(TINY, "matrix", budget=SCREEN)
+    findings = tuple(replace(finding, holds=False) for finding in made.certificate.findings)
+    failed = replace(made, certificate=replace(made.certificate, findings=findings))
+    assert "not confirmed" in markdown(failed) and "not confirmed" not in markdown(made)
+
+
+def test_words_in_formulas_are_letters_in_every_language() -> None:
+    made = derivation().document(forms=["matrix"], language="de", budget=SCREEN)
+    findings = tuple(replace(finding, holds=False) for finding in made.certificate.findings)
+    text = markdown(replace(made, certificate=replace(made.certificate, findings=findings)))
+    (marked,) = {*re.findall(r"\\quad\\text\{(\[.*?\])\}", text)}
+    assert marked.isprintable() and "\\" not in marked and any(ord(char) > 127 for char in marked)
+
+
+@pytest.fixture(scope="module")
+def pandoc() -> str:
+    return needed("pandoc", "pandoc")
+
+
+def converted(pandoc: str, text: str, to: str) -> str:
+    """What pandoc makes of Markdown; a warning of its is a failure."""
+    command = [pandoc, "-f", "markdown", "-s", "--fail-if-warnings", "--mathjax", "-t", to]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flavour", list(FLAVOURS))
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_pandoc_makes_latex_and_html_without_a_warning(
+    name: str, flavour: str, pandoc: str, tex: str, tmp_path: Path
+) -> None:
+    text = markdown(document(name, budget=SCREEN), flavour)
+    page = converted(pandoc, text, "html")
+    assert page.count('class="math display"') == len(chains(document(name, budget=SCREEN)))
+    assert "$" not in re.sub(r"(?s)<style.*?</style>|<script.*?</script>", "", page)
+    if flavour == "md":
+        assert f'id="eq:{name}-cost"' in page
+    (tmp_path / "p.tex").write_text(converted(pandoc, text, "latex"), "utf-8")
+    assert [line for line in complaints(log_of(tex, tmp_path / "p.tex")) if "overfull" not in line] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flavour", list(FLAVOURS))
+def test_a_title_is_inert_for_pandoc(flavour: str, pandoc: str) -> None:
+    page = converted(pandoc, markdown(titled(document(TINY, "matrix"), UGLY), flavour), "html")
+    shown = " ".join(html.unescape(re.sub(r"<[^>]*>", "", page)).split())
+    assert UGLY in shown
+    assert "<script>alert" not in page
+
+
+@pytest.mark.slow
+def test_myst_finds_every_label_and_a_title_that_is_words() -> None:
+    parser = pytest.importorskip("myst_parser.parsers.mdit")
+    from myst_parser.config.main import MdParserConfig
+    from myst_parser.mdit_to_docutils.base import DocutilsRenderer
+
+    config = MdParserConfig(enable_extensions={"dollarmath"})
+    made = document(TINY, budget=SCREEN)
+    tokens = parser.create_md_parser(config, DocutilsRenderer).parse(markdown(titled(made, UGLY), "md-myst"))
+    labels = [token.info for token in tokens if token.type == "math_block_label"]
+    assert labels == [f"{TINY}-{chain.label}" for chain in chains(made) if chain.label]
+    (heading,) = [tokens[at + 1] for at, t in enumerate(tokens) if t.type == "heading_open" and t.tag == "h1"]
+    assert {child.type for child in heading.children} == {"text"}
+    assert "".join(child.content for child in heading.children) == UGLY
+
+
+@pytest.mark.skipif(not katex.can_set(), reason="quickjs-ng is not installed")
+@pytest.mark.parametrize("name", examples(TINY))
+def test_katex_sets_every_formula_of_markdown(name: str) -> None:
+    text = markdown(document(name, budget=SCREEN))
+    formulas = re.findall(r"(?s)\$\$\n(.*?)\n\$\$", text)
+    assert len(formulas) > 10
+    for formula in formulas:
+        assert "katex-error" not in (katex.set_formula(formula) or "katex-error"), formula
+
+
+# --- notebooks -----------------------------------------------------------------------------------
+
+
+def cells(name: str = TINY) -> list[dict[str, str]]:
+    pytest.importorskip("nbformat")
+    made = json.loads(notebook(document(name, budget=SCREEN), derivation(name)))
+    return [{"kind": c["cell_type"], "text": "".join(c["source"]), "id": c["id"]} for c in made["cells"]]
+
+
+def test_a_notebook_has_the_derivation_and_the_code_and_no_macro() -> None:
+    text = "\n".join(cell["text"] for cell in cells() if cell["kind"] == "markdown")
+    assert all(word not in text for word in (r"\sbp", r"\label", r"\tag", r"\bm{"))
+    assert text.count(r"\begin{aligned}") == len(chains(document(TINY, budget=SCREEN)))
+    code = "\n".join(cell["text"] for cell in cells() if cell["kind"] == "code")
+    assert "def cost_and_gradients(parameters, x, y):" in code and "__main__" not in code
+    assert (
+        "x = np.array([[0.05, 0.1]])" in code
+        and 'parameters["W1"] = np.array([[0.15, 0.2], [0.25, 0.3]])' in code
+    )
+    ast.parse(code)
+
+
+def test_a_notebook_has_the_same_bytes_each_time_and_is_valid() -> None:
+    nbformat = pytest.importorskip("nbformat")
+    once, again = (notebook(document(TINY, budget=SCREEN), derivation()) for _ in range(2))
+    assert once == again and len({cell["id"] for cell in cells()}) == len(cells())
+    nbformat.validate(nbformat.reads(once, as_version=4))
+
+
+def test_without_nbformat_the_rest_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nbformat", None)
+    result = run("derive", "1-1", "--form", "matrix", "--to", "ipynb", "--to", "md")
+    assert result.exit_code == 3 and "pip install 'symbackprop[notebook]'" in result.stderr
+    assert [Path(path).name for path in result.stdout.splitlines()][-1] == "1-1.md"
+
+
+def executed(text: str) -> list[str]:
+    """What the cells of a notebook print when they are run from top to bottom."""
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    book = nbformat.reads(text, as_version=4)
+    nbclient.NotebookClient(book, timeout=300, kernel_name="python3").execute()
+    outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
+    return [output.get("text") or " ".join(output["data"]) for output in outputs]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_a_notebook_executes_from_top_to_bottom(name: str) -> None:
+    _, checked, trained, plotted = executed(notebook(document(name, budget=SCREEN), derivation(name)))
+    assert checked.count("largest relative difference") == len(checked.splitlines()) >= 2
+    before, after = map(float, re.findall(r"([\d.e+-]+) (?:before|after)", trained))
+    assert after < before
+    assert "image/png" in plotted
+
+
+@pytest.mark.slow
+def test_a_notebook_with_a_wrong_gradient_stops_at_its_check() -> None:
+    text = notebook(document(TINY, "matrix", budget=SCREEN), derivation())
+    wrong = text.replace("(a2 - y) * a2", "(y - a2) * a2")
+    assert wrong != text
+    with pytest.raises(Exception, match="AssertionError"):
+        executed(wrong)
+
+
+# --- what a notebook shows of a derivation -------------------------------------------------------
+
+
+def test_a_derivation_shows_its_results_without_a_macro() -> None:
+    bundle = derivation()._repr_mimebundle_()
+    assert bundle.keys() == {"text/latex", "text/plain"}
+    latex = bundle["text/latex"]
+    assert latex.startswith(r"$\displaystyle\begin{aligned} \delta^{2} &=") and latex.endswith(
+        r"\end{aligned}$"
+    )
+    assert latex.count("&=") == 6 and all(
+        word not in latex for word in (r"\sbp", r"\label", r"\boxed", r"\bm{")
+    )
+    assert bundle["text/plain"] == "\n".join(map(str, derivation().equations))
+    assert not hasattr(derivation(), "_repr_html_") and len(repr(derivation())) < 80
+
+
+def test_where_there_is_no_matrix_form_the_entries_are_shown() -> None:
+    made = sb.derive(sb.from_widths("2-3-2", output_activation="softmax"))
+    latex = made._repr_mimebundle_()["text/latex"]
+    assert latex.count("&=") == 6
+    assert r"\delta^{2}_{j} &=" in latex or r"\delta^{2} &=" in latex
+
+
+@pytest.mark.parametrize("notation", ["nielsen", "goodfellow", "bishop"])
+def test_steps_are_shown_one_by_one(notation: str) -> None:
+    for step in derivation().steps:
+        shown = derivation().show(step, notation)
+        assert str(shown) == str(step) == f"{step.before} = {step.after}  ({step.because})"
+        latex = shown._repr_mimebundle_()["text/latex"]
+        assert r"\text{" in latex and r"\sbp" not in latex and latex.count("&=") == 1
+        assert not katex.can_set() or "katex-error" not in (
+            katex.set_formula(latex.strip("$")) or "katex-error"
+        )
+
+
+def test_pictures_show_themselves() -> None:
+    assert derivation().pictures()["network"]._repr_svg_().startswith("<svg")

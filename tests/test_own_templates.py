@@ -82,8 +82,10 @@ def users_of_fill() -> list[object]:
 
 
 def make_everything() -> None:
-    """Documents, pages, pictures, code of every kind, and the index of the gallery."""
+    """Documents in every format, pictures, code of every kind, and the index of the gallery."""
     from symbackprop import files
+    from symbackprop.catalogue import FORMATS
+    from symbackprop.manner import Manner
 
     deep = sb.derive(sb.load(str(ROOT / "examples" / "any-depth.toml")))
     program = sb.forward_model(sb.load("2-1")).program
@@ -96,10 +98,11 @@ def make_everything() -> None:
     assert index_page([Entry("a", "A", "Small.", ("a/a.html",))])
     for picture in pictures_of(derivation()).values():
         assert picture.to_svg() and picture.to_standalone()
+    order = files.Order(derivation(), Manner(forms=("index", "swell")), only=("delta-1", "network"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "compiled", lambda *_: b"%PDF")
-        files.article(files.Order(derivation()))
-        files.slide_files(files.Order(derivation()))
+        made = files.texts(order, tuple(FORMATS)).files | files.sheets(order, tuple(FORMATS)).files
+    assert len(made) > len(FORMATS)
 
 
 def test_everything_that_is_there_is_filled() -> None:
