@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import sympy as sp
+
 from symbackprop.check import Equality
 from symbackprop.document import Block, Display, Paragraph, Section
 from symbackprop.errors import FormRefused, NoRule, SymbackpropError
+from symbackprop.forward import Model
 from symbackprop.general import general_block
 from symbackprop.graph_form import graph_sections
 from symbackprop.outline import Item, Outline, load_outline
@@ -15,6 +18,9 @@ from symbackprop.outline_items import SHOWS, Desk
 from symbackprop.prose import filled
 from symbackprop.symbols import layer_argument
 from symbackprop.writer import Writer
+
+MOST_WRITTEN_OUT = 60
+"""So many entries of parameters can be read when an outline has every sum written out."""
 
 
 def argument_sections(writer: Writer) -> Iterator[Section]:
@@ -42,11 +48,27 @@ def why_not(writer: Writer) -> str | None:
     """Why the argument of the notation can't be made for this network; nothing if it can."""
     if not writer.names.notation.outline:
         return "the notation has no argument of its own: use index, general or matrix"
+    if _writes_out(load_outline(writer.names.notation.outline)) and not _can_be_written_out(writer.model):
+        return "it writes every sum out, and this network is too large for that: use index, general or matrix"
     try:
         tuple(argument_sections(writer))
     except (FormRefused, NoRule, SymbackpropError, KeyError) as error:
         return f"it doesn't fit this network ({error}): use index, general or matrix"
+    except (TypeError, ValueError):
+        return "it asks for an entry or a layer that this network hasn't: use index, general or matrix"
     return None
+
+
+def _writes_out(outline: Outline) -> bool:
+    """Whether the outline has sums written out, or every entry."""
+    items = (item for part in outline.parts for item in part.items)
+    return any(item.options.get("components") or item.options.get("entries") for item in items)
+
+
+def _can_be_written_out(model: Model) -> bool:
+    """Whether sizes are numbers, and small ones."""
+    counts = [sp.Mul(*(model.with_sizes(size) for size in p.dims)) for p in model.program.parameters]
+    return all(count.is_Integer for count in counts) and sum(counts) <= MOST_WRITTEN_OUT
 
 
 def shows_graph(writer: Writer) -> bool:

@@ -27,6 +27,7 @@ from symbackprop.forward import Model
 from symbackprop.general import general_section
 from symbackprop.graph_form import graph_laboratories, graph_sections
 from symbackprop.index_form import index_sections
+from symbackprop.letter_clashes import check_letters
 from symbackprop.manner import Manner
 from symbackprop.matrix_form import matrix_section
 from symbackprop.notation import load_notation
@@ -60,7 +61,9 @@ def lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
 
 def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     network, words = derivation.network, load_words(manner.language)
-    names = names_of(derivation, load_notation(manner.notation).in_words(words))
+    notation = load_notation(manner.notation).in_words(words)
+    check_letters(derivation.model, notation)
+    names = names_of(derivation, notation)
     writer = Writer(derivation, names, manner.budget, manner.digits, words)
     forms = manner.forms or _usual_forms(writer)
     check_digits(manner.digits)

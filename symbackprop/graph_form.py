@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 
 import sympy as sp
@@ -18,6 +19,9 @@ from symbackprop.writer import Writer
 
 NETWORK, LINE = "graph", "line"
 """The kinds of equalities about the graph of the network, and about that of y = mx + c: also their labels."""
+
+_APART = 11
+"""The room between the columns of a display in which every step has its number."""
 
 READ_BACK = "components"
 """The kind of an equality whose letters have been read back: it is about the network itself."""
@@ -50,6 +54,11 @@ class _Steps:
     @property
     def names(self) -> Names:
         return self.writer.names
+
+    def display(self, make: Callable[[_Steps], Iterable[Chain]]) -> Display:
+        """Chains whose columns stand side by side."""
+        graph, kind = self.graph, self.kind
+        return self.writer.fitting(lambda writer: Display(tuple(make(_Steps(writer, graph, kind)))), _APART)
 
     def tex(self, expr: sp.Expr) -> str:
         return latex(self.graph.shown(expr), self.names)
@@ -109,12 +118,12 @@ def _line(steps: _Steps) -> Iterator[Block]:
     """y = mx + c as a graph, its steps numbered from the last operation back."""
     yield Paragraph(steps.words.text("graph_line"))
     _, *others = steps.graph.backward
-    yield Display(tuple(steps.step(node, number) for number, node in enumerate(others, 1)))
+    yield steps.display(lambda s: (s.step(node, number) for number, node in enumerate(others, 1)))
 
 
 def _nodes(steps: _Steps) -> Iterator[Block]:
     yield Paragraph(steps.words.text("graph", cost=f"${steps.tex(steps.graph.root.own)}$"))
-    yield Display(tuple(steps.definition(node) for node in steps.graph.inner))
+    yield steps.display(lambda s: map(s.definition, s.graph.inner))
 
 
 def _backward(steps: _Steps) -> Iterator[Block]:
@@ -125,12 +134,17 @@ def _backward(steps: _Steps) -> Iterator[Block]:
         listed = (f"${steps.tex(n.own)}$ ({steps.numbers[n.name]})" for n in shared)
         yield Paragraph(steps.words.text("graph_shared", nodes=", ".join(listed)))
     for _, level in groupby(steps.graph.backward, key=lambda node: steps.graph.distances[node.name]):
-        yield Display(tuple(steps.step(node, steps.numbers[node.name]) for node in level))
+        yield steps.display(partial(_level, nodes=tuple(level)))
+
+
+def _level(steps: _Steps, nodes: Sequence[Node]) -> Iterator[Chain]:
+    """The steps of nodes that are as far from the cost as each other."""
+    return (steps.step(node, steps.numbers[node.name]) for node in nodes)
 
 
 def _gradients(steps: _Steps) -> Iterator[Block]:
     yield Paragraph(steps.words.text("graph_gradients"))
-    yield Display(tuple(steps.gradient(node) for node in steps.graph.parameters))
+    yield steps.display(lambda s: map(s.gradient, s.graph.parameters))
 
 
 def _label(node: Node) -> str:

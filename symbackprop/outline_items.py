@@ -28,6 +28,7 @@ from symbackprop.latex import Printer, latex
 from symbackprop.lettering import letters_of
 from symbackprop.matrix_form import matrix_chain
 from symbackprop.matrix_latex import is_transposed, matrix_latex
+from symbackprop.measure import rendered_width
 from symbackprop.network import argument
 from symbackprop.outline import Item
 from symbackprop.outline_programs import (
@@ -284,12 +285,24 @@ def chain(desk: Desk, item: Item) -> Iterator[Block]:
         reason = desk.writer.words.reason(_REASONS[name]) if len(wanted) > 1 else ""
         boxed = name == wanted[-1] and name != "names" and not item.options.get("in_outputs")
         claimed = Equality(item.id, before, after, found.free, kind)
-        rows.append(Row((_product(desk, shown, name == "names", item),), reason, claimed, boxed))
+        product = _product(desk, shown, name == "names", item)
+        rows.append(Row(_lines(desk, product), reason, claimed, boxed))
         before = after
     if item.options.get("in_outputs"):
         rows.append(_in_outputs(desk, found, item, kind))
     yield Display((Chain(desk.tex(found.goal, _letters(desk, found)), tuple(rows), item.id),))
 
+
+def _lines(desk: Desk, product: str) -> tuple[str, ...]:
+    """A product that is too long for a line, with its last factor on a line of its own."""
+    first, sign, last = product.rpartition(r" \cdot ")
+    wide = rendered_width(product, desk.writer.names.notation) > desk.writer.budget - _BESIDE_A_PRODUCT
+    whole = first.count("{") == first.count("}")
+    return (first, rf"{{}} \cdot {last}") if wide and sign and whole else (product,)
+
+
+_BESIDE_A_PRODUCT = 24.0
+"""What a left side and a reason take beside a product, in characters."""
 
 _REASONS = {"names": "chain_rule", "values": "put_in", "unfolded": "differentiate"}
 

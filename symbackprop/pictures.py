@@ -94,6 +94,8 @@ def picture_files(
     return svg | {f"{picture.drawing.name}.tex": picture.to_tikz() for picture in found}
 
 
-def network_svg(derivation: NetworkDerivation, notation: str = DEFAULT) -> str:
+def network_svg(
+    derivation: NetworkDerivation, notation: str | Notation = DEFAULT, words: Words | None = None
+) -> str:
     """The picture of a derivation's network as SVG, ready for a notebook."""
-    return pictures_of(derivation, notation)["network"].to_svg()
+    return pictures_of(derivation, notation, words)["network"].to_svg()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -12,7 +12,7 @@ import sympy as sp
 
 from symbackprop.check import Equality
 from symbackprop.computation_graph import Graph, computation_graph
-from symbackprop.document import Chain, Row
+from symbackprop.document import Chain, Display, Row
 from symbackprop.equations import Derivation, Equation, Quantity, Role
 from symbackprop.forward import Model
 from symbackprop.latex import latex
@@ -20,6 +20,7 @@ from symbackprop.lettering import lettered
 from symbackprop.linebreak import ARTICLE, latex_rows
 from symbackprop.measure import rendered_width
 from symbackprop.notation import Notation
+from symbackprop.prose import parts
 from symbackprop.rounding import DIGITS
 from symbackprop.symbols import Names, layer_argument, size_of_layer
 from symbackprop.words import Words, load_words
@@ -39,7 +40,7 @@ FEW_LAYERS = 6
 """Up to so many layers each is shown for itself."""
 
 _REASON_WIDTH = 0.8
-_SPACE, _COLUMN, _NARROWEST = 5, 2, 24
+_SPACE, _COLUMN, _APART, _NARROWEST = 5, 2, 6, 24
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Writer:
     budget: float = ARTICLE
     digits: int = DIGITS
     words: Words = field(default_factory=load_words)
+    beside: float = 0.0
+    """What at least stands beside a formula: the widest left side and reason of its display."""
 
     @property
     def model(self) -> Model:
@@ -111,8 +114,35 @@ class Writer:
 
     def room(self, left: str, reason: str = "") -> float:
         """How wide a line may be between a left side and a reason."""
-        beside = _REASON_WIDTH * len(reason) + _COLUMN if reason else 0.0
-        return max(self.budget - rendered_width(left, self.names.notation) - _SPACE - beside, _NARROWEST)
+        own = rendered_width(left, self.names.notation) + _SPACE
+        own += self.reason_width(reason) + _COLUMN if reason else 0.0
+        return max(self.budget - max(own, self.beside), _NARROWEST)
+
+    def reason_width(self, reason: str) -> float:
+        """How wide a reason comes out, which is set in a small size."""
+        widths = (
+            rendered_width(text, self.names.notation) if is_formula else len(text)
+            for text, is_formula in parts(reason)
+        )
+        return _REASON_WIDTH * sum(widths)
+
+    def fitting(self, make: Callable[[Writer], Display], apart: float = _APART) -> Display:
+        """A display whose columns stand side by side: where they are too wide, its lines are broken earlier.
+
+        Every row fits by itself, but a long formula in one and a long reason in another may not.
+        """
+        display = make(self)
+        lefts, rights, reasons = zip(*self._columns(display), strict=True)
+        taken = max(lefts) + max(reasons) + apart
+        return display if taken + max(rights) <= self.budget else make(replace(self, beside=taken))
+
+    def _columns(self, display: Display) -> Iterator[tuple[float, float, float]]:
+        """How wide the left side, the right side and the reason of each row are."""
+        for chain in display.chains:
+            left = rendered_width(chain.left, self.names.notation)
+            for row in chain.rows:
+                right = max(rendered_width(line, self.names.notation) for line in row.lines)
+                yield left, right, self.reason_width(row.reason)
 
     def row(
         self,
@@ -155,6 +185,10 @@ class Writer:
 
     def derived(self, entry: sp.Expr, derivation: Derivation, claim: Claim, boxed: bool = False) -> Chain:
         """A derivation from its goal to its result, a row for every step that can be read."""
+        made = self.fitting(lambda writer: Display((writer._derived(entry, derivation, claim, boxed),)))
+        return made.chains[0]
+
+    def _derived(self, entry: sp.Expr, derivation: Derivation, claim: Claim, boxed: bool) -> Chain:
         left = self.tex(entry, claim.free)
         rows: list[Row] = []
         widest = max((self.words.reason(step.rule) for step in derivation.steps), key=len, default="")

@@ -113,3 +113,104 @@ def test_the_numbers_of_activations_and_costs_are_right() -> None:
     text = README.read_text("utf-8")
     assert f"the {len(ACTIVATIONS)} of `symbackprop list activations`" in text
     assert f"the {len(COSTS)} of `symbackprop list costs`" in text
+
+
+# --- tables of the documentation that are made from the program ------------------------------------
+
+
+def notation_keys() -> str:
+    """Every table and key of a notation file with what is right there."""
+    from symbackprop.notation_model import TABLES, NotationTable
+
+    plain = [("", key, field) for key, field in NotationTable.model_fields.items() if key not in TABLES]
+    tables = [
+        (f"`[{name}]`", key, f) for name, model in TABLES.items() for key, f in model.model_fields.items()
+    ]
+    rows = [f"| {table} | `{key}` | {field.description} |" for table, key, field in (*plain, *tables)]
+    return "\n".join(["| table | key | what is right there |", "|---|---|---|", *rows])
+
+
+def macros() -> str:
+    """The macros of the package, with their arguments and what they print in nielsen."""
+    from symbackprop.notation import load_notation
+
+    rows = [f"| `\\{m.name}` | {m.arguments or ''} | `{m.definition}` |" for m in load_notation().macros]
+    return "\n".join(["| macro | arguments | in `nielsen` |", "|---|---|---|", *rows])
+
+
+def samples() -> str:
+    """z and delta of any hidden layer in every notation."""
+    from symbackprop.measure import expanded
+    from symbackprop.notation import load_notation, shipped
+
+    derivation = _any_depth()
+    rows = []
+    for name in shipped():
+        document = derivation.document(name, ("general",))
+        blocks = [block for section in document.sections for block in section.blocks]
+        chains = {chain.label: chain for block in blocks for chain in getattr(block, "chains", ())}
+        shown = (f"{c.left} = {' '.join(c.rows[-1].lines)}" for c in (chains["z-l"], chains["delta-l"]))
+        z, delta = (expanded(text, load_notation(name)) for text in shown)
+        rows.append(f"| `{name}` | ${z}$ | ${delta}$ |")
+    return "\n".join(["| notation | pre-activation | error of a hidden layer |", "|---|---|---|", *rows])
+
+
+def _any_depth():
+    import symbackprop as sb
+
+    layers = [{"size": size, "activation": {"symbol": "g"}} for size in ("n_l", "n_L")]
+    spec = {"name": "net", "depth": "L", "input": {"size": "n_0"}, "layers": layers}
+    return sb.derive(sb.from_mapping({**spec, "cost": {"kind": "squared_error"}}))
+
+
+def template_keys() -> str:
+    """Every template with the keys that it is given."""
+    from symbackprop.own_templates import environment, needed_keys, templates_in
+    from symbackprop.render import template_folder
+
+    folder = template_folder()
+    env = environment(folder, None)
+    rows = [
+        f"| `{name}` | {' '.join(f'`{key}`' for key in sorted(needed_keys(env, name)))} |"
+        for name in templates_in(folder)
+    ]
+    return "\n".join(["| template | keys |", "|---|---|", *rows])
+
+
+TABLES_OF = {
+    ("notations.md", "keys"): notation_keys,
+    ("notations.md", "macros"): macros,
+    ("notations.md", "samples"): samples,
+    ("templates.md", "keys"): template_keys,
+}
+
+
+@pytest.mark.parametrize(("file", "name"), TABLES_OF)
+def test_a_table_quoted_in_the_docs_is_what_the_program_says(file: str, name: str, update: bool) -> None:
+    path, made = ROOT / "docs" / file, TABLES_OF[file, name]()
+    text = path.read_text("utf-8")
+    marked = rf"(?s)(<!-- made: {name} -->\n)(?:(?!<!-- ).)*?(\n<!-- end -->)"
+    if update:
+        text = re.sub(marked, lambda found: found[1] + made + found[2], text)
+        path.write_text(text, "utf-8")
+    found = re.search(marked, text)
+    assert found and found[0].split("\n", 1)[1].removesuffix("\n<!-- end -->") == made, (
+        "run pytest tests/test_readme.py --update"
+    )
+
+
+def test_the_example_of_a_template_of_one_s_own_works(empty: Path) -> None:
+    """docs/templates.md: the files that it shows are written, and its command is run."""
+    from click.testing import CliRunner
+
+    from symbackprop.cli import cli
+
+    text = (ROOT / "docs" / "templates.md").read_text("utf-8")
+    for name, source in re.findall(r"(?ms)^`([\w./-]+)`:\n\n```\w*\n(.*?)^```$", text):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(source, "utf-8")
+    (command,) = [line for line in "".join(blocks("sh", text)).splitlines() if "--templates" in line]
+    result = CliRunner().invoke(cli, shlex.split(command, comments=True)[1:])
+    assert (result.exit_code, result.stderr) == (0, "")
+    made = Path("output/xor/xor.tex").read_text("ascii")
+    assert made.startswith("% Machine Learning 1, winter term\n") and r"\sbpheading{The network}" in made
