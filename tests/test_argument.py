@@ -212,7 +212,7 @@ def scripts(tex: str) -> str:
 def test_the_reader_chooses_a_weight() -> None:
     (line,) = printed("jagtap", "J8", "W[L][0,3]")
     assert "w^{(L)}_{03}" in line and "a^{(L-1)}_{3}" in line and "y_{0}" in line
-    (line,) = printed("jagtap", "J13", "W[L][0,3]", "W[L-1][4,1]")
+    line = "".join(printed("jagtap", "J13", "W[L][0,3]", "W[L-1][4,1]"))
     assert "w^{(L)}_{j4}" in line and "a^{(L-2)}_{1}" in line
     assert text("jagtap", "W[L][0,3]", "W[L-1][4,1]").certificate.holds
 
