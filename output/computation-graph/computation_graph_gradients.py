@@ -107,10 +107,10 @@ def make_gradients(batch_size, dtype=np.float64):
     grad_W3 = flat[6:8].reshape((1, 2))
     grad_b3 = flat[8:9].reshape((1,))
     z1 = a1 = np.empty((N, 1), dtype)
-    z2 = a2 = np.empty((N, 2), dtype)
-    z3 = a3 = np.empty((N, 1), dtype)
     t1 = _room(grad_W3, (N, 1))
+    z2 = a2 = np.empty((N, 2), dtype)
     t2 = _room(grad_W3, (N, 2))
+    z3 = a3 = np.empty((N, 1), dtype)
     t3 = _room(grad_W2, (N, 1))
     t1_entries = t1.reshape(-1)
     gradients = {
@@ -131,14 +131,17 @@ def make_gradients(batch_size, dtype=np.float64):
         W1, b1, W2, b2, W3, b3, x, y = arrays
         # forward
         x.dot(W1.T, out=z1)  # (z-1)
-        add(z1, b1, out=z1)  # (z-1)
+        t1[...] = b1  # (z-1)
+        add(z1, t1, out=z1)  # (z-1)
         z1.dot(W2.T, out=z2)  # (z-2)
-        add(z2, b2, out=z2)  # (z-2)
+        t2[...] = b2  # (z-2)
+        add(z2, t2, out=z2)  # (z-2)
         z2.dot(W3.T, out=z3)  # (z-3)
-        add(z3, b3, out=z3)  # (z-3)
+        t1[...] = b3  # (z-3)
+        add(z3, t1, out=z3)  # (z-3)
         # cost
         subtract(y, z3, out=t1)  # (total-cost)
-        total = t1_entries.dot(t1_entries) / N  # (total-cost)
+        total = float(t1_entries.dot(t1_entries)) / N  # (total-cost)
         # backward
         subtract(z3, y, out=z3)  # (grad-W-1)
         multiply(z3, factor1, out=z3)  # (grad-W-1)
@@ -170,7 +173,7 @@ def make_gradients(batch_size, dtype=np.float64):
         u21 = grad_W1_1_1 = grad_b1_1 = grad_W2_1_1 = grad_W2_2_1 = grad_b2_1 = 0.0
         grad_b2_2 = grad_W3_1_1 = grad_W3_1_2 = grad_b3_1 = 0.0
         try:
-            for (x_1,), (y_1,) in zip(x.tolist(), y.tolist()):
+            for (x_1,), (y_1,) in zip(x.tolist(), y.tolist(), strict=True):
                 z1_1 = x_1 * W1_1_1 + b1_1  # (z-1)
                 z2_1 = z1_1 * W2_1_1 + b2_1  # (z-2)
                 z2_2 = z1_1 * W2_2_1 + b2_2  # (z-2)
@@ -206,7 +209,7 @@ def make_gradients(batch_size, dtype=np.float64):
         )
         return total, gradients.copy()
 
-    return scalar_cost_and_gradients if N <= 4 else cost_and_gradients
+    return scalar_cost_and_gradients if N <= 5 else cost_and_gradients
 
 
 # --- checks of what is handed in ---
@@ -241,7 +244,7 @@ def _fitting(name, value, shape, sizes):
         raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
     wanted = shape
     if len(value.shape) == len(shape):
-        pairs = zip(shape, value.shape)
+        pairs = zip(shape, value.shape, strict=True)
         wanted = tuple(sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in pairs)
     if value.shape != wanted or 0 in value.shape:
         raise ValueError(f"{name} must have shape {_shape(wanted)}, not {_shape(value.shape)}")
@@ -250,7 +253,7 @@ def _fitting(name, value, shape, sizes):
 
 def _as_told(arrays, shapes, dtype, own):
     """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes):
+    for array, shape in zip(arrays, shapes, strict=True):
         if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
             return False
     return True
@@ -263,7 +266,7 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
         raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
     if x.dtype != dtype:
         raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
-    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes):
+    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes, strict=True):
         if array.shape != shape:
             raise ValueError(
                 f"{name} must have shape {_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"

@@ -104,7 +104,7 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
         a2[...] = g(z2)  # (a-2)
         # cost
         subtract(a2, y, out=a2)  # (total-cost)
-        total = a2_entries.dot(a2_entries) / N  # (total-cost)
+        total = float(a2_entries.dot(a2_entries)) / N  # (total-cost)
         # backward
         t1[...] = g_prime(z2)  # (grad-W-1)
         multiply(a2, t1, out=a2)  # (grad-W-1)
@@ -151,7 +151,7 @@ def _fitting(name, value, shape, sizes):
         raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
     wanted = shape
     if len(value.shape) == len(shape):
-        pairs = zip(shape, value.shape)
+        pairs = zip(shape, value.shape, strict=True)
         wanted = tuple(sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in pairs)
     if value.shape != wanted or 0 in value.shape:
         raise ValueError(f"{name} must have shape {_shape(wanted)}, not {_shape(value.shape)}")
@@ -160,7 +160,7 @@ def _fitting(name, value, shape, sizes):
 
 def _as_told(arrays, shapes, dtype, own):
     """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes):
+    for array, shape in zip(arrays, shapes, strict=True):
         if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
             return False
     return True
@@ -173,7 +173,7 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
         raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
     if x.dtype != dtype:
         raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
-    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes):
+    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes, strict=True):
         if array.shape != shape:
             raise ValueError(
                 f"{name} must have shape {_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"

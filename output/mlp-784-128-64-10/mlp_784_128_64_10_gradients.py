@@ -130,12 +130,13 @@ def make_gradients(batch_size, dtype=np.float64):
     grad_W3 = np.empty((10, 64), dtype)
     grad_b3 = np.empty((10,), dtype)
     z1 = a1 = delta1 = np.empty((N, 128), dtype)
+    t1 = _room(grad_W1, (N, 128))
     z2 = a2 = delta2 = np.empty((N, 64), dtype)
-    t1 = z3 = _room(grad_W1, (N, 10))
-    t2 = np.empty((N,), dtype)
-    a3 = delta3 = np.empty((N, 10), dtype)
-    t3 = _room(grad_W1, (N, 64))
-    t4 = _room(grad_W1, (N, 128))
+    t2 = _room(grad_W1, (N, 64))
+    t3 = z3 = _room(grad_W1, (N, 10))
+    t4 = a3 = delta3 = _room(grad_W2, (N, 10))
+    t5 = np.empty((N,), dtype)
+    t6 = _room(grad_W3, (N, 10))
     gradients = {
         "W1": grad_W1,
         "b1": grad_b1,
@@ -154,35 +155,41 @@ def make_gradients(batch_size, dtype=np.float64):
         W1, b1, W2, b2, W3, b3, x, y = arrays
         # forward
         x.dot(W1.T, out=z1)  # (z-1)
-        add(z1, b1, out=z1)  # (z-1)
+        t1[...] = b1  # (z-1)
+        add(z1, t1, out=z1)  # (z-1)
         maximum(z1, zero, out=a1)  # (a-1)
         a1.dot(W2.T, out=z2)  # (z-2)
-        add(z2, b2, out=z2)  # (z-2)
+        t2[...] = b2  # (z-2)
+        add(z2, t2, out=z2)  # (z-2)
         maximum(z2, zero, out=a2)  # (a-2)
         a2.dot(W3.T, out=z3)  # (z-3)
-        add(z3, b3, out=z3)  # (z-3)
-        np.maximum.reduce(z3, axis=1, out=t2)  # (a-3)
-        subtract(z3, t2[:, None], out=z3)  # (a-3)
+        t4[...] = b3  # (z-3)
+        add(z3, t4, out=z3)  # (z-3)
+        np.maximum.reduce(z3, axis=1, out=t5)  # (a-3)
+        t4[...] = t5[:, None]  # (a-3)
+        subtract(z3, t4, out=z3)  # (a-3)
         exp(z3, out=a3)  # (a-3)
-        a3.dot(ones, out=t2)  # (a-3)
-        divide(a3, t2[:, None], out=a3)  # (a-3)
+        a3.dot(ones, out=t5)  # (a-3)
+        t6[...] = t5[:, None]  # (a-3)
+        divide(a3, t6, out=a3)  # (a-3)
         # cost
-        log(t2, out=t2)  # (total-cost)
-        subtract(z3, t2[:, None], out=z3)  # (total-cost)
-        total = (-1.0 / N) * np.vdot(z3, y)  # (total-cost)
+        log(t5, out=t5)  # (total-cost)
+        t6[...] = t5[:, None]  # (total-cost)
+        subtract(z3, t6, out=z3)  # (total-cost)
+        total = (-1.0 / N) * float(np.vdot(z3, y))  # (total-cost)
         # backward
         subtract(a3, y, out=delta3)  # (delta-3)
         multiply(delta3, factor1, out=delta3)  # (delta-3)
         delta3.T.dot(a2, out=grad_W3)  # (grad-W-3)
         ones_2.dot(delta3, out=grad_b3)  # (grad-b-3)
-        delta3.dot(W3, out=t3)  # (delta-2)
+        delta3.dot(W3, out=t2)  # (delta-2)
         greater(a2, zero, out=delta2)  # (delta-2)
-        multiply(t3, delta2, out=delta2)  # (delta-2)
+        multiply(t2, delta2, out=delta2)  # (delta-2)
         delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
         ones_2.dot(delta2, out=grad_b2)  # (grad-b-2)
-        delta2.dot(W2, out=t4)  # (delta-1)
+        delta2.dot(W2, out=t1)  # (delta-1)
         greater(a1, zero, out=delta1)  # (delta-1)
-        multiply(t4, delta1, out=delta1)  # (delta-1)
+        multiply(t1, delta1, out=delta1)  # (delta-1)
         delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
         ones_2.dot(delta1, out=grad_b1)  # (grad-b-1)
         return float(total), gradients.copy()
@@ -222,7 +229,7 @@ def _fitting(name, value, shape, sizes):
         raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
     wanted = shape
     if len(value.shape) == len(shape):
-        pairs = zip(shape, value.shape)
+        pairs = zip(shape, value.shape, strict=True)
         wanted = tuple(sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in pairs)
     if value.shape != wanted or 0 in value.shape:
         raise ValueError(f"{name} must have shape {_shape(wanted)}, not {_shape(value.shape)}")
@@ -231,7 +238,7 @@ def _fitting(name, value, shape, sizes):
 
 def _as_told(arrays, shapes, dtype, own):
     """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes):
+    for array, shape in zip(arrays, shapes, strict=True):
         if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
             return False
     return True
@@ -244,7 +251,7 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
         raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
     if x.dtype != dtype:
         raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
-    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes):
+    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes, strict=True):
         if array.shape != shape:
             raise ValueError(
                 f"{name} must have shape {_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"

@@ -117,12 +117,13 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
     grad_W2 = np.empty((n_2, n_1), dtype)
     grad_b2 = np.empty((n_2,), dtype)
     z1 = a1 = delta1 = np.empty((N, n_1), dtype)
-    t1 = z2 = _room(grad_W1, (N, n_2))
-    t2 = np.empty((N,), dtype)
+    t1 = _room(grad_W1, (N, n_1))
+    t2 = z2 = _room(grad_W1, (N, n_2))
+    t3 = _room(grad_W2, (N, n_2))
+    t4 = np.empty((N,), dtype)
     a2 = delta2 = np.empty((N, n_2), dtype)
-    t3 = _room(grad_W1, (n_2, n_1))
-    t4 = _room(grad_W1, (N, n_1))
-    t5 = _room(grad_b1, (n_1, n_0))
+    t5 = _room(grad_W1, (n_2, n_1))
+    t6 = _room(grad_b1, (n_1, n_0))
     gradients = {"W1": grad_W1, "b1": grad_b1, "W2": grad_W2, "b2": grad_b2}
     own = {id(gradient) for gradient in gradients.values()}
 
@@ -134,33 +135,38 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
         W1, b1, W2, b2, x, y = arrays
         # forward
         x.dot(W1.T, out=z1)  # (z-1)
-        add(z1, b1, out=z1)  # (z-1)
+        t1[...] = b1  # (z-1)
+        add(z1, t1, out=z1)  # (z-1)
         maximum(z1, zero, out=a1)  # (a-1)
         a1.dot(W2.T, out=z2)  # (z-2)
-        add(z2, b2, out=z2)  # (z-2)
-        np.maximum.reduce(z2, axis=1, out=t2)  # (a-2)
-        subtract(z2, t2[:, None], out=z2)  # (a-2)
+        t3[...] = b2  # (z-2)
+        add(z2, t3, out=z2)  # (z-2)
+        np.maximum.reduce(z2, axis=1, out=t4)  # (a-2)
+        t3[...] = t4[:, None]  # (a-2)
+        subtract(z2, t3, out=z2)  # (a-2)
         exp(z2, out=a2)  # (a-2)
-        a2.dot(ones, out=t2)  # (a-2)
-        divide(a2, t2[:, None], out=a2)  # (a-2)
+        a2.dot(ones, out=t4)  # (a-2)
+        t3[...] = t4[:, None]  # (a-2)
+        divide(a2, t3, out=a2)  # (a-2)
         # cost
-        penalty = (np.vdot(W1, W1) + np.vdot(W2, W2)) * (0.5 * lambda_ / N)  # (penalty)
-        log(t2, out=t2)  # (total-cost)
-        subtract(z2, t2[:, None], out=z2)  # (total-cost)
-        total = penalty - np.vdot(z2, y) / N  # (total-cost)
+        penalty = (float(np.vdot(W1, W1)) + float(np.vdot(W2, W2))) * (0.5 * lambda_ / N)  # (penalty)
+        log(t4, out=t4)  # (total-cost)
+        t3[...] = t4[:, None]  # (total-cost)
+        subtract(z2, t3, out=z2)  # (total-cost)
+        total = penalty - float(np.vdot(z2, y)) / N  # (total-cost)
         # backward
         subtract(a2, y, out=delta2)  # (delta-2)
         multiply(delta2, factor1, out=delta2)  # (delta-2)
         delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
-        multiply(W2, lambda_ / N, out=t3)  # (grad-W-2)
-        add(grad_W2, t3, out=grad_W2)  # (grad-W-2)
+        multiply(W2, lambda_ / N, out=t5)  # (grad-W-2)
+        add(grad_W2, t5, out=grad_W2)  # (grad-W-2)
         ones_2.dot(delta2, out=grad_b2)  # (grad-b-2)
-        delta2.dot(W2, out=t4)  # (delta-1)
+        delta2.dot(W2, out=t1)  # (delta-1)
         greater(a1, zero, out=delta1)  # (delta-1)
-        multiply(t4, delta1, out=delta1)  # (delta-1)
+        multiply(t1, delta1, out=delta1)  # (delta-1)
         delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
-        multiply(W1, lambda_ / N, out=t5)  # (grad-W-1)
-        add(grad_W1, t5, out=grad_W1)  # (grad-W-1)
+        multiply(W1, lambda_ / N, out=t6)  # (grad-W-1)
+        add(grad_W1, t6, out=grad_W1)  # (grad-W-1)
         ones_2.dot(delta1, out=grad_b1)  # (grad-b-1)
         return float(total), gradients.copy()
 
@@ -199,7 +205,7 @@ def _fitting(name, value, shape, sizes):
         raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
     wanted = shape
     if len(value.shape) == len(shape):
-        pairs = zip(shape, value.shape)
+        pairs = zip(shape, value.shape, strict=True)
         wanted = tuple(sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in pairs)
     if value.shape != wanted or 0 in value.shape:
         raise ValueError(f"{name} must have shape {_shape(wanted)}, not {_shape(value.shape)}")
@@ -208,7 +214,7 @@ def _fitting(name, value, shape, sizes):
 
 def _as_told(arrays, shapes, dtype, own):
     """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes):
+    for array, shape in zip(arrays, shapes, strict=True):
         if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
             return False
     return True
@@ -221,7 +227,7 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
         raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
     if x.dtype != dtype:
         raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
-    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes):
+    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes, strict=True):
         if array.shape != shape:
             raise ValueError(
                 f"{name} must have shape {_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"

@@ -104,10 +104,10 @@ def make_gradients(batch_size, dtype=np.float64):
     grad_W2 = flat[6:10].reshape((2, 2))
     grad_b2 = flat[10:12].reshape((2,))
     z1 = a1 = delta1 = np.empty((N, 2), dtype)
-    z2 = a2 = delta2 = np.empty((N, 2), dtype)
-    t1 = np.empty((N, 2), dtype)
-    t2 = _room(grad_W1, (N, 2))
-    t1_entries = t1.reshape(-1)
+    t1 = z2 = a2 = delta2 = _room(grad_W1, (N, 2))
+    t2 = _room(grad_W2, (N, 2))
+    t3 = _room(grad_b1, (N, 2))
+    t2_entries = t2.reshape(-1)
     gradients = {"W1": grad_W1, "b1": grad_b1, "W2": grad_W2, "b2": grad_b2}
     own = {id(gradient) for gradient in gradients.values()}
 
@@ -120,31 +120,33 @@ def make_gradients(batch_size, dtype=np.float64):
         with np.errstate(over="ignore"):  # exp may overflow where 1 / (1 + exp(-z)) is 0
             # forward
             x.dot(W1.T, out=z1)  # (z-1)
-            add(z1, b1, out=z1)  # (z-1)
+            t1[...] = b1  # (z-1)
+            add(z1, t1, out=z1)  # (z-1)
             negative(z1, out=a1)  # (a-1)
             exp(a1, out=a1)  # (a-1)
             add(a1, one, out=a1)  # (a-1)
             reciprocal(a1, out=a1)  # (a-1)
             a1.dot(W2.T, out=z2)  # (z-2)
-            add(z2, b2, out=z2)  # (z-2)
+            t2[...] = b2  # (z-2)
+            add(z2, t2, out=z2)  # (z-2)
             negative(z2, out=a2)  # (a-2)
             exp(a2, out=a2)  # (a-2)
             add(a2, one, out=a2)  # (a-2)
             reciprocal(a2, out=a2)  # (a-2)
             # cost
-            subtract(a2, y, out=t1)  # (total-cost)
-            total = (0.5 / N) * t1_entries.dot(t1_entries)  # (total-cost)
+            subtract(a2, y, out=t2)  # (total-cost)
+            total = (0.5 / N) * float(t2_entries.dot(t2_entries))  # (total-cost)
             # backward
-            subtract(one, a2, out=t2)  # (delta-2)
-            multiply(a2, t2, out=delta2)  # (delta-2)
-            multiply(delta2, t1, out=delta2)  # (delta-2)
+            subtract(one, a2, out=t3)  # (delta-2)
+            multiply(a2, t3, out=delta2)  # (delta-2)
+            multiply(delta2, t2, out=delta2)  # (delta-2)
             multiply(delta2, factor1, out=delta2)  # (delta-2)
             delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
             ones.dot(delta2, out=grad_b2)  # (grad-b-2)
-            delta2.dot(W2, out=t1)  # (delta-1)
-            multiply(t1, a1, out=t1)  # (delta-1)
+            delta2.dot(W2, out=t3)  # (delta-1)
+            multiply(t3, a1, out=t3)  # (delta-1)
             subtract(one, a1, out=delta1)  # (delta-1)
-            multiply(t1, delta1, out=delta1)  # (delta-1)
+            multiply(t3, delta1, out=delta1)  # (delta-1)
             delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
             ones.dot(delta1, out=grad_b1)  # (grad-b-1)
         return float(total), gradients.copy()
@@ -167,7 +169,7 @@ def make_gradients(batch_size, dtype=np.float64):
         grad_b1_2 = grad_W2_1_1 = grad_W2_1_2 = grad_W2_2_1 = grad_W2_2_2 = grad_b2_1 = 0.0
         grad_b2_2 = 0.0
         try:
-            for (x_1, x_2), (y_1, y_2) in zip(x.tolist(), y.tolist()):
+            for (x_1, x_2), (y_1, y_2) in zip(x.tolist(), y.tolist(), strict=True):
                 z1_1 = x_1 * W1_1_1 + x_2 * W1_1_2 + b1_1  # (z-1)
                 z1_2 = x_1 * W1_2_1 + x_2 * W1_2_2 + b1_2  # (z-1)
                 a1_1 = 1.0 / (E ** -z1_1 + 1.0)  # (a-1)
@@ -214,7 +216,7 @@ def make_gradients(batch_size, dtype=np.float64):
         )
         return total, gradients.copy()
 
-    return scalar_cost_and_gradients if N <= 3 else cost_and_gradients
+    return scalar_cost_and_gradients if N <= 4 else cost_and_gradients
 
 
 # --- checks of what is handed in ---
@@ -249,7 +251,7 @@ def _fitting(name, value, shape, sizes):
         raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
     wanted = shape
     if len(value.shape) == len(shape):
-        pairs = zip(shape, value.shape)
+        pairs = zip(shape, value.shape, strict=True)
         wanted = tuple(sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in pairs)
     if value.shape != wanted or 0 in value.shape:
         raise ValueError(f"{name} must have shape {_shape(wanted)}, not {_shape(value.shape)}")
@@ -258,7 +260,7 @@ def _fitting(name, value, shape, sizes):
 
 def _as_told(arrays, shapes, dtype, own):
     """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes):
+    for array, shape in zip(arrays, shapes, strict=True):
         if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
             return False
     return True
@@ -271,7 +273,7 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
         raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
     if x.dtype != dtype:
         raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
-    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes):
+    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes, strict=True):
         if array.shape != shape:
             raise ValueError(
                 f"{name} must have shape {_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"
