@@ -178,6 +178,23 @@ class Generator:
         return plan(self.operations.graph, self.operations.goals, dict(self.model.sizes))
 
     @property
+    def told_shapes(self) -> list[str]:
+        """The shapes of the parameters, of x and of y, once sizes are known."""
+        parameters, inputs = self.model.program.parameters, self.model.program.inputs
+        shapes = [*(p.dims for p in parameters), *((EXAMPLES, q.dims[0]) for q in inputs)]
+        return [shape_code(dims, self.names) for dims in shapes]
+
+    @property
+    def passed_sizes(self) -> str:
+        """The open sizes, read off the arrays, as keyword arguments."""
+        found = {}
+        for symbol, size in self.model.sizes:
+            if not size.is_Integer:
+                code = re.sub(r"\b([Wb]\d+)\b", r'parameters["\1"]', _where(symbol, self.model))
+                found[self.names.symbol(symbol)] = code
+        return "".join(f", {name}={code}" for name, code in found.items())
+
+    @property
     def fixed(self) -> frozenset[sp.Symbol]:
         """The symbols that are numbers once buffers are allocated."""
         return frozenset({EXAMPLES, *(symbol for symbol, _ in self.model.sizes)})
@@ -300,7 +317,7 @@ def _scalar_keys(generator: Generator, program: ScalarProgram) -> dict[str, obje
     shapes |= {q.name: [int(model.with_sizes(q.dims[0]))] for q in model.program.inputs}
     entries = [entry for _, found in program.gradients for entry in found]
     return {
-        "unpacked": [(nested(p.name, shapes[p.name])[1:-1], p.name) for p in model.program.parameters],
+        "unpacked": [(_bare(nested(p.name, shapes[p.name])), p.name) for p in model.program.parameters],
         "inputs": f"{nested('x', shapes['x'])}, {nested('y', shapes['y'])}",
         "constants": [f"{name} = {text}" for text, name in program.constants.items()],
         "before": [line for long in program.before for line in wrapped(long)],
@@ -314,6 +331,11 @@ def _scalar_keys(generator: Generator, program: ScalarProgram) -> dict[str, obje
     }
 
 
+def _bare(names: str) -> str:
+    """A tuple of names without the parentheses around it, unless it needs them to be one."""
+    return names if names.endswith(",)") else names[1:-1]
+
+
 def _interface(generator: Generator) -> dict[str, object]:
     """Shapes, sizes and the keyword arguments."""
     model, names = generator.model, generator.names
@@ -325,10 +347,7 @@ def _interface(generator: Generator) -> dict[str, object]:
         "parameters": [(p.name, _shape_literal(p, model)) for p in parameters],
         "shape_words": "; a name stands for a size that the network leaves open" if open_sizes else "",
         "unpacked": ", ".join(p.name for p in parameters) + ("," if len(parameters) == 1 else ""),
-        "told_shapes": [
-            *(shape_code(p.dims, names) for p in parameters),
-            *(shape_code((EXAMPLES, size), names) for size in (inputs, outputs)),
-        ],
+        "told_shapes": generator.told_shapes,
         "input_size": names.symbol(inputs),
         "output_size": names.symbol(outputs),
         "input_key": _key(inputs, model),
