@@ -169,8 +169,9 @@ class Generator:
         roots = [goal.node for goal in goals]
         scaling = Scaling(lowering.graph, outputs, above(lowering.graph, roots, targets))
         scaling.run(_wanted(goals, lowering))
-        moved = [replace(g, node=scaling.made[g.node]) for g in goals if g.node in scaling.made]
-        return Operations(scaling.new, tuple(moved), lowering.ignores_overflow)
+        found = ((goal, _carrier(goal, lowering.graph, scaling.made)) for goal in goals)
+        moved = tuple(replace(goal, node=scaling.made[node]) for goal, node in found if node in scaling.made)
+        return Operations(scaling.new, moved, lowering.ignores_overflow)
 
     @cached_property
     def fast_plan(self) -> Plan:
@@ -260,6 +261,12 @@ class Operations:
     graph: Graph
     goals: tuple[Goal, ...]
     ignores_overflow: bool
+
+
+def _carrier(goal: Goal, graph: Graph, made: Mapping[int, int]) -> int:
+    """The node that stands for a goal; of a delta it may be only what a factor stood before."""
+    _, base = graph.split(goal.node)
+    return base if goal.section == "backward" and goal.node not in made else goal.node
 
 
 def _wanted(goals: Sequence[Goal], lowering: Lowering) -> list[int]:
