@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from symbackprop.catalogue import ACTIVATIONS, COSTS, DETAILS, DIGITS, FORMATS, FORMS, LAYERS, TARGETS, UPDATES
+from symbackprop.catalogue import (
+    ACTIVATIONS,
+    COSTS,
+    DETAILS,
+    DIGITS,
+    FORMATS,
+    FORMS,
+    LAYERS,
+    TARGETS,
+    UPDATES,
+)
 from symbackprop.errors import MissingProgram, SpecError, SymbackpropError
 from symbackprop.progress import progress
 from symbackprop.version import __version__

@@ -27,14 +27,13 @@ from symbackprop.arrays import (
     Total,
     Transpose,
 )
-from symbackprop.equations import Quantity, Role
 from symbackprop.errors import NoRule
 from symbackprop.forms import Sigmoid
 from symbackprop.functions import ScalarFunction
 from symbackprop.kernel_calls import as_printed
 from symbackprop.network import argument
 from symbackprop.nodes import Call, Dims, Graph
-from symbackprop.numpy_code import UFUNCS, Names, array_code, function_body, is_rectifier
+from symbackprop.numpy_code import UFUNCS, Names, function_body, is_rectifier
 
 Places = tuple[int, ...]
 
