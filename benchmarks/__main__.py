@@ -1,6 +1,6 @@
 """Print every table: ``python -m benchmarks``, or only some: ``python -m benchmarks depth process``.
 
-``python -m benchmarks gradients`` takes numbers of workloads and ``--quick`` as well.
+``python -m benchmarks gradients`` takes numbers of workloads, ``--quick`` and ``--plot FILE`` as well.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+import symbackprop as sb
 from benchmarks.workloads import Workload
 
 Work = Callable[[], Any]
@@ -115,7 +116,18 @@ def torch_compile(workload: Workload, dtype: type) -> Work:
     return work
 
 
+def numba_target(workload: Workload, dtype: type) -> Work:
+    """The package's own target for Numba."""
+    source = sb.derive(sb.from_mapping(workload.spec)).module_source("numba")
+    module: dict[str, Any] = {"__name__": "generated"}
+    exec(compile(source, "<generated>", "exec"), module)
+    parameters, x, y = workload.numbers(dtype)
+    fast = module["make_gradients"](workload.batch, dtype)
+    return lambda: fast(parameters, x, y)
+
+
 CONTENDERS: dict[str, Callable[[Workload, type], Work]] = {
+    "numba target": numba_target,
     "HIPS autograd": autograd_,
     "PyTorch eager": torch_eager,
     "torch.compile": torch_compile,

@@ -1,16 +1,23 @@
-"""Time per gradient as a multiple of the floor, in interleaved rounds of one process with one thread.
+"""Time per gradient as a multiple of the floor, with one thread; memory; how long the code takes to make.
 
-``python -m benchmarks gradients`` measures all workloads; ``python -m benchmarks gradients 2 5`` two of
-them, and ``--quick`` leaves out what is slow to start. Each round runs every contender once, in turns,
-and a ratio is formed inside its round, so what else the machine does hits all alike.
+``python -m benchmarks gradients`` measures everything, ``python -m benchmarks gradients 2 5`` two of the
+workloads; ``--quick`` leaves out other people's libraries, ``--plot FILE`` draws what was measured.
+
+Every library runs in a process of its own, beside the floor and ``make_gradients``, so that one's threads
+and caches don't disturb another. They take turns; in a turn each runs a few times in a row, as in
+training, and a ratio is formed inside its turn, so what else the machine does hits all alike.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
+import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +28,20 @@ from benchmarks.contenders import CONTENDERS, worst
 from benchmarks.workloads import WORKLOADS, Workload
 
 Work = Callable[[], Any]
+Measured = dict[str, tuple[float, float]]
 
-FLOOR, OURS = "floor", "make_gradients"
+FLOOR, OURS, NUMPY = "floor", "make_gradients", "NumPy"
+DTYPES = {"float64": np.float64, "float32": np.float32}
+REPEATS = {1: 40, 2: 40, 3: 10, 4: 1, 5: 10}
+
+
+def numpy_works(workload: Workload, dtype: type) -> dict[str, Work]:
+    """What needs NumPy alone: by hand, and the generated module, plain and fast."""
+    return {
+        "NumPy, textbook": textbook(workload, dtype),
+        "NumPy, by hand": optimised(workload, dtype),
+        **ours(workload, dtype),
+    }
 
 
 def ours(workload: Workload, dtype: type) -> dict[str, Work]:
@@ -36,20 +55,13 @@ def ours(workload: Workload, dtype: type) -> dict[str, Work]:
     }
 
 
-def works(workload: Workload, dtype: type, quick: bool) -> dict[str, Work]:
-    """Everything that is measured on a workload; each has run, and agrees with the textbook's gradients."""
-    found: dict[str, Work] = {
-        FLOOR: floor(workload, dtype),
-        "NumPy, textbook": textbook(workload, dtype),
-        "NumPy, by hand": optimised(workload, dtype),
-        **ours(workload, dtype),
-    }
-    if not quick:
-        for name, make in CONTENDERS.items():
-            try:
-                found[name] = make(workload, dtype)
-            except ImportError as error:
-                print(f"{name} is left out: {error}", file=sys.stderr)
+def works(workload: Workload, dtype: type, group: str) -> dict[str, Work]:
+    """What one process measures; each has run, and agrees with the textbook's gradients."""
+    found: dict[str, Work] = {FLOOR: floor(workload, dtype)}
+    if group == NUMPY:
+        found |= numpy_works(workload, dtype)
+    else:
+        found |= {OURS: ours(workload, dtype)[OURS], group: CONTENDERS[group](workload, dtype)}
     reference = textbook(workload, np.float64)()[1]
     for name, work in found.items():
         if name != FLOOR:
@@ -59,41 +71,106 @@ def works(workload: Workload, dtype: type, quick: bool) -> dict[str, Work]:
     return found
 
 
-def ratios(tasks: Mapping[str, Work], rounds: int) -> dict[str, tuple[float, float]]:
-    """The median time of each, and the median of its ratios to the floor in the same round."""
+def ratios(tasks: Mapping[str, Work], rounds: int, repeats: int) -> Measured:
+    """The median time of each, and the median of its ratios to the floor in the same turn."""
     times: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(rounds):
         for name, work in tasks.items():
-            start = time.perf_counter()
-            work()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(_seconds(work, repeats))
+    pairs = {name: zip(found, times[FLOOR], strict=True) for name, found in times.items()}
     return {
-        name: (
-            statistics.median(found),
-            statistics.median(t / f for t, f in zip(found, times[FLOOR], strict=True)),
-        )
+        name: (statistics.median(found), statistics.median(t / f for t, f in pairs[name]))
         for name, found in times.items()
     }
 
 
-def measured(workload: Workload, dtype: type, quick: bool) -> dict[str, tuple[float, float]]:
-    """A workload in one dtype."""
-    tasks = works(workload, dtype, quick)
-    for work in tasks.values():
+def _seconds(work: Work, repeats: int) -> float:
+    """The median of a few calls in a row."""
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
         work()
-    return ratios(tasks, workload.rounds)
+        found.append(time.perf_counter() - start)
+    return statistics.median(found)
+
+
+def measure_here(number: int, dtype: str, group: str) -> Measured:
+    """A workload in one dtype, with one group of contenders."""
+    workload = WORKLOADS[number - 1]
+    repeats = REPEATS[number]
+    return ratios(works(workload, DTYPES[dtype], group), max(workload.rounds // repeats, 9), repeats)
+
+
+def measured(number: int, dtype: str, group: str) -> Measured:
+    """The same in a process of its own; nothing if the library isn't there or fails."""
+    command = [sys.executable, "-m", "benchmarks.gradients", "--here", str(number), dtype, group]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        reason = done.stderr.strip().splitlines()[-1:]
+        print(f"{group} is left out of workload {number} in {dtype}: {reason}", file=sys.stderr)
+        return {}
+    found: Measured = {name: (pair[0], pair[1]) for name, pair in json.loads(done.stdout).items()}
+    return found
+
+
+def kept(workload: Workload) -> int:
+    """The bytes of the activations that the backward pass reads, in float64."""
+    return 8 * workload.batch * sum(workload.widths[1:])
+
+
+def memory(workload: Workload) -> float:
+    """Peak memory of make_gradients beyond parameters, data and gradients, over :func:`kept`."""
+    module = sb.derive(sb.from_mapping(workload.spec)).compile()
+    arrays = workload.numbers(np.float64)
+    module.cost_and_gradients(*arrays)
+    tracemalloc.start()
+    fast = module.make_gradients(workload.batch)
+    _, gradients = fast(*arrays)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return (peak - sum(value.nbytes for value in gradients.values())) / kept(workload)
+
+
+def seconds_to_generate(workload: Workload) -> float:
+    """How long it takes from a derivation to the module's source."""
+    derivation = sb.derive(sb.from_mapping(workload.spec))
+    _ = derivation.batch
+    return min(_seconds(derivation.module_source, 1) for _ in range(3))
+
+
+def growth() -> float:
+    """The exponent with which that time grows from 10 to 160 layers."""
+    times = {}
+    for depth in (10, 160):
+        deep = Workload("deep", (8,) * (depth + 1), "tanh", "tanh", "squared_error", 4, 1)
+        times[depth] = seconds_to_generate(deep)
+    return float(np.log(times[160] / times[10]) / np.log(16))
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print a table for each dtype."""
+    """Print a table for each dtype, and the figures of memory and generation."""
     given = arguments or []
-    quick = "--quick" in given
-    numbers = [int(word) for word in given if word.isdigit()] or range(1, len(WORKLOADS) + 1)
-    chosen = [WORKLOADS[number - 1] for number in numbers]
-    print(f"OpenBLAS kernel: {kernel()}, NumPy {np.__version__}")
-    for dtype in (np.float64, np.float32):
-        columns = {workload.name: measured(workload, dtype, quick) for workload in chosen}
-        print(table(np.dtype(dtype).name, columns))
+    if given[:1] == ["--here"]:
+        print(json.dumps(measure_here(int(given[1]), given[2], " ".join(given[3:]))))
+        return
+    numbers = [int(word) for word in given if word in "12345"] or [*range(1, len(WORKLOADS) + 1)]
+    groups = [NUMPY] if "--quick" in given else [NUMPY, *CONTENDERS]
+    print(f"OpenBLAS kernel: {kernel()}, NumPy {np.__version__}\n")
+    tables = {}
+    for dtype in DTYPES:
+        columns: dict[str, Measured] = {}
+        for number in numbers:
+            found = [measured(number, dtype, group) for group in groups]
+            columns[WORKLOADS[number - 1].name] = {k: v for part in reversed(found) for k, v in part.items()}
+        tables[dtype] = columns
+        print(table(dtype, columns), flush=True)
+    for number in numbers:
+        workload = WORKLOADS[number - 1]
+        used, seconds = memory(workload), seconds_to_generate(workload)
+        print(f"workload {number}: memory {used:.3f} of the activations; code made in {seconds:.2f} s")
+    print(f"time to make the code grows as depth^{growth():.2f} from 10 to 160 layers")
+    if "--plot" in given:
+        plot(tables, Path(given[given.index("--plot") + 1]))
 
 
 def kernel() -> str:
@@ -105,9 +182,13 @@ def kernel() -> str:
     return ", ".join(sorted({str(i.get("architecture")) for i in threadpool_info() if "architecture" in i}))
 
 
-def table(title: str, columns: Mapping[str, Mapping[str, tuple[float, float]]]) -> str:
+ORDER = (FLOOR, "NumPy, textbook", "NumPy, by hand", "cost_and_gradients", OURS, "numba target")
+
+
+def table(title: str, columns: Mapping[str, Measured]) -> str:
     """Ratios as markdown, a column a workload; the floor in microseconds."""
-    names = dict.fromkeys(name for column in columns.values() for name in column)
+    found = {name for column in columns.values() for name in column}
+    names = [*(n for n in ORDER if n in found), *sorted(found - set(ORDER))]
     lines = [f"| {title} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name in names:
         cells = []
@@ -116,6 +197,31 @@ def table(title: str, columns: Mapping[str, Mapping[str, tuple[float, float]]]) 
             cells.append(f"{1e6 * seconds:.4g} us" if name == FLOOR else f"{ratio:.3g}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def plot(tables: Mapping[str, Mapping[str, Measured]], path: Path) -> None:
+    """Every contender's ratio on every workload, on a logarithmic axis, a panel for each dtype."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, len(tables), figsize=(11, 4.2), sharey=True)
+    for panel, (dtype, columns) in zip(np.atleast_1d(panels), tables.items(), strict=True):
+        names = dict.fromkeys(name for column in columns.values() for name in column if name != FLOOR)
+        for place, name in enumerate(names):
+            heights = [column.get(name, (0, float("nan")))[1] for column in columns.values()]
+            own = name in (OURS, "numba target")
+            style = {"marker": "o", "linewidth": 2.2} if own else {"marker": ".", "linewidth": 0.8}
+            panel.plot(range(len(columns)), heights, label=name, color=f"C{place}", **style)
+        panel.axhline(1.0, color="black", linewidth=0.8)
+        panel.set(title=dtype, yscale="log", xlabel="workload")
+        panel.set_xticks(range(len(columns)), [name.split(":")[0] for name in columns])
+        panel.set_yticks([0.5, 1, 2, 5, 10, 20, 50, 100], ["0.5", "1", "2", "5", "10", "20", "50", "100"])
+    np.atleast_1d(panels)[0].set_ylabel("time per gradient / matrix products alone")
+    np.atleast_1d(panels)[-1].legend(fontsize=7, loc="upper right")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":

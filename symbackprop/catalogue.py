@@ -92,6 +92,7 @@ LAYERS: dict[str, str] = {"dense": "every unit is connected to every unit of the
 
 TARGETS: dict[str, str] = {
     "numpy": "a module that imports NumPy and nothing else",
+    "numba": "one compiled function: matrix products, and a single loop for what stands between them",
     "array-api": "arrays of any library with the array API standard: NumPy, PyTorch, JAX, Dask in chunks",
     "torch": "PyTorch: the cost as an autograd.Function with the derived backward pass",
     "jax": "JAX: the cost with the derived backward pass as its custom_vjp, compiled",
@@ -112,3 +113,45 @@ FORMATS: dict[str, str] = {
     "ipynb": "a notebook: the derivation, its code, a check, a training run and a plot",
 }
 """The formats that a derivation can be written in."""
+
+
+class UpdateRule(NamedTuple):
+    """How a training step changes a parameter ``p`` by its gradient ``g``, equation by equation.
+
+    ``states`` are what is kept from step to step, each with what it is at the start; those in
+    ``shared`` are one number for all parameters. ``settings`` are the keyword arguments.
+    """
+
+    equations: dict[str, str]
+    states: dict[str, int]
+    shared: frozenset[str]
+    settings: dict[str, float]
+    description: str
+
+
+UPDATES: dict[str, UpdateRule] = {
+    "sgd": UpdateRule(
+        {"p": "p - learning_rate*g"}, {}, frozenset(), {"learning_rate": 0.1}, "down the gradient"
+    ),
+    "momentum": UpdateRule(
+        {"v": "momentum*v + g", "p": "p - learning_rate*v"},
+        {"v": 0},
+        frozenset(),
+        {"learning_rate": 0.1, "momentum": 0.9},
+        "down the sum of the gradients so far, older ones counting less",
+    ),
+    "adam": UpdateRule(
+        {
+            "m": "beta_1*m + (1 - beta_1)*g",
+            "v": "beta_2*v + (1 - beta_2)*g**2",
+            "c": "beta_1*c",
+            "d": "beta_2*d",
+            "p": "p - learning_rate*(m/(1 - c))/(sqrt(v/(1 - d)) + epsilon)",
+        },
+        {"m": 0, "v": 0, "c": 1, "d": 1},
+        frozenset({"c", "d"}),
+        {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8},
+        "down the mean gradient over the root of its mean square",
+    ),
+}
+"""Update rules by name, each as forward formulas in the order in which they are worked out."""

@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from symbackprop.catalogue import ACTIVATIONS, COSTS, DETAILS, DIGITS, FORMATS, FORMS, LAYERS, TARGETS
+from symbackprop.catalogue import (
+    ACTIVATIONS,
+    COSTS,
+    DETAILS,
+    DIGITS,
+    FORMATS,
+    FORMS,
+    LAYERS,
+    TARGETS,
+    UPDATES,
+)
 from symbackprop.errors import MissingProgram, SpecError, SymbackpropError
 from symbackprop.progress import progress
 from symbackprop.version import __version__
@@ -258,6 +268,7 @@ def _says_if_a_script_is_needed() -> None:
     metavar="CODE",
     help="What make_gradients is made of: arrays, scalar (number by number) or auto (whichever is faster).",
 )
+@click.option("--update", default=None, metavar="RULE", help=f"With a training step: {', '.join(UPDATES)}.")
 @_templates_option
 @_wrt_option
 def export(
@@ -268,6 +279,7 @@ def export(
     target: str,
     file: Path | None,
     code: str,
+    update: str | None,
     templates: Path | None,
     wrt: tuple[str, ...],
 ) -> None:
@@ -280,7 +292,7 @@ def export(
 
         _known("--target", (target,), TARGETS)
         network = _load(spec, hidden, output_activation, cost)
-        text = derive_network(network, wrt=wrt).module_source(target, code)
+        text = derive_network(network, wrt=wrt).module_source(target, code, update)
         if file is None:
             click.echo(text, nl=False)
         else:
@@ -317,7 +329,7 @@ def compare(
             sys.exit(CHECK_FAILED)
 
 
-LISTS = ("activations", "costs", "layers", "notations", "languages", "forms", "formats", "targets")
+LISTS = ("activations", "costs", "layers", "notations", "languages", "forms", "formats", "targets", "updates")
 
 
 @cli.command("list")
@@ -343,7 +355,9 @@ def _listed(what: str) -> dict[str, str]:
     formulas = {"activations": ACTIVATIONS, "costs": COSTS}
     if what in formulas:
         return {name: f"{entry.formula}  ({entry.description})" for name, entry in formulas[what].items()}
-    return {"layers": LAYERS, "forms": FORMS, "formats": FORMATS, "targets": TARGETS}[what]
+    updates = {name: rule.description for name, rule in UPDATES.items()}
+    listed = {"layers": LAYERS, "forms": FORMS, "formats": FORMATS, "targets": TARGETS, "updates": updates}
+    return listed[what]
 
 
 def _known(option: str, values: tuple[str, ...], table: dict[str, str]) -> None:

@@ -169,13 +169,31 @@ class Generator:
         roots = [goal.node for goal in goals]
         scaling = Scaling(lowering.graph, outputs, above(lowering.graph, roots, targets))
         scaling.run(_wanted(goals, lowering))
-        moved = [replace(g, node=scaling.made[g.node]) for g in goals if g.node in scaling.made]
-        return Operations(scaling.new, tuple(moved), lowering.ignores_overflow)
+        found = ((goal, _carrier(goal, lowering.graph, scaling.made)) for goal in goals)
+        moved = tuple(replace(goal, node=scaling.made[node]) for goal, node in found if node in scaling.made)
+        return Operations(scaling.new, moved, lowering.ignores_overflow)
 
     @cached_property
     def fast_plan(self) -> Plan:
         """The plan of the fast path: operations in order, and the memory that they write into."""
         return plan(self.operations.graph, self.operations.goals, dict(self.model.sizes))
+
+    @property
+    def told_shapes(self) -> list[str]:
+        """The shapes of the parameters, of x and of y, once sizes are known."""
+        parameters, inputs = self.model.program.parameters, self.model.program.inputs
+        shapes = [*(p.dims for p in parameters), *((EXAMPLES, q.dims[0]) for q in inputs)]
+        return [shape_code(dims, self.names) for dims in shapes]
+
+    @property
+    def passed_sizes(self) -> str:
+        """The open sizes, read off the arrays, as keyword arguments."""
+        found = {}
+        for symbol, size in self.model.sizes:
+            if not size.is_Integer:
+                code = re.sub(r"\b([Wb]\d+)\b", r'parameters["\1"]', _where(symbol, self.model))
+                found[self.names.symbol(symbol)] = code
+        return "".join(f", {name}={code}" for name, code in found.items())
 
     @property
     def fixed(self) -> frozenset[sp.Symbol]:
@@ -245,6 +263,12 @@ class Operations:
     ignores_overflow: bool
 
 
+def _carrier(goal: Goal, graph: Graph, made: Mapping[int, int]) -> int:
+    """The node that stands for a goal; of a delta it may be only what a factor stood before."""
+    _, base = graph.split(goal.node)
+    return base if goal.section == "backward" and goal.node not in made else goal.node
+
+
 def _wanted(goals: Sequence[Goal], lowering: Lowering) -> list[int]:
     """The nodes that the caller gets: the total cost and the gradients."""
     return [lowering.values["C"], *(goal.node for goal in goals if goal.gradient)]
@@ -300,7 +324,7 @@ def _scalar_keys(generator: Generator, program: ScalarProgram) -> dict[str, obje
     shapes |= {q.name: [int(model.with_sizes(q.dims[0]))] for q in model.program.inputs}
     entries = [entry for _, found in program.gradients for entry in found]
     return {
-        "unpacked": [(nested(p.name, shapes[p.name])[1:-1], p.name) for p in model.program.parameters],
+        "unpacked": [(_bare(nested(p.name, shapes[p.name])), p.name) for p in model.program.parameters],
         "inputs": f"{nested('x', shapes['x'])}, {nested('y', shapes['y'])}",
         "constants": [f"{name} = {text}" for text, name in program.constants.items()],
         "before": [line for long in program.before for line in wrapped(long)],
@@ -314,6 +338,11 @@ def _scalar_keys(generator: Generator, program: ScalarProgram) -> dict[str, obje
     }
 
 
+def _bare(names: str) -> str:
+    """A tuple of names without the parentheses around it, unless it needs them to be one."""
+    return names if names.endswith(",)") else names[1:-1]
+
+
 def _interface(generator: Generator) -> dict[str, object]:
     """Shapes, sizes and the keyword arguments."""
     model, names = generator.model, generator.names
@@ -325,10 +354,7 @@ def _interface(generator: Generator) -> dict[str, object]:
         "parameters": [(p.name, _shape_literal(p, model)) for p in parameters],
         "shape_words": "; a name stands for a size that the network leaves open" if open_sizes else "",
         "unpacked": ", ".join(p.name for p in parameters) + ("," if len(parameters) == 1 else ""),
-        "told_shapes": [
-            *(shape_code(p.dims, names) for p in parameters),
-            *(shape_code((EXAMPLES, size), names) for size in (inputs, outputs)),
-        ],
+        "told_shapes": generator.told_shapes,
         "input_size": names.symbol(inputs),
         "output_size": names.symbol(outputs),
         "input_key": _key(inputs, model),

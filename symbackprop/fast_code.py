@@ -199,8 +199,9 @@ class FastCode:
         lines += [f"{name} = np.asarray({text}, dtype)" for name, text in self.constants.items()]
         lines += [f"{name} = np.ones({size}, dtype)" for size, name in self.ones.items()]
         lines += self.in_one_piece()
+        used = {*self.plan.names.values(), *(step.target for step in self.plan.instructions)}
         for buffer in self.plan.buffers:
-            targets = " = ".join(buffer.names)
+            targets = " = ".join(name for name in buffer.names if name in used)
             shape = shape_code(buffer.dims, self.names)
             if buffer.host is not None:
                 lines.append(f"{targets} = _room({buffer.host}, {shape})")

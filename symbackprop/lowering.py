@@ -8,7 +8,7 @@ is simply a part of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from functools import singledispatchmethod
 
 import sympy as sp
@@ -27,13 +27,13 @@ from symbackprop.arrays import (
     Total,
     Transpose,
 )
-from symbackprop.equations import Quantity, Role
 from symbackprop.errors import NoRule
 from symbackprop.forms import Sigmoid
 from symbackprop.functions import ScalarFunction
+from symbackprop.kernel_calls import as_printed
 from symbackprop.network import argument
 from symbackprop.nodes import Call, Dims, Graph
-from symbackprop.numpy_code import UFUNCS, Names, array_code, function_body, is_rectifier
+from symbackprop.numpy_code import UFUNCS, Names, function_body, is_rectifier
 
 Places = tuple[int, ...]
 
@@ -70,12 +70,8 @@ class Lowering:
     @singledispatchmethod
     def value(self, array: Array) -> int:
         """The node of an array expression; what has no operations of its own is a call, as it is printed."""
-        parts = [(f.name, getattr(array, f.name)) for f in fields(array)]
-        operands = {name: part for name, part in parts if isinstance(part, Array)}
-        stand_ins = {name: Entry(_stand_in(name, part.dims)) for name, part in operands.items()}
-        pattern = array_code(replace(array, **stand_ins), self.names).text
-        call = Call(pattern, tuple(stand_in.quantity.name for stand_in in stand_ins.values()))
-        return self.graph.node("pattern", [self.value(part) for part in operands.values()], call, array.dims)
+        call, operands = as_printed(array, self.names)
+        return self.graph.node("pattern", [self.value(part) for part in operands], call, array.dims)
 
     @value.register
     def _(self, array: Entry) -> int:
@@ -150,10 +146,6 @@ class Lowering:
         origins = {o.symbol: o.array.quantity.name for o in array.operands if isinstance(o.array, Entry)}
         elementwise = _Elementwise(self, array.shape, parts, origins)
         return elementwise.whole(elementwise.part(array.expr))
-
-
-def _stand_in(name: str, dims: Dims) -> Quantity:
-    return Quantity(f"stands_for_{name}", "u", Role.INTERMEDIATE, None, dims)
 
 
 def _others(axis: int, rank: int) -> Places:

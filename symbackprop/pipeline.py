@@ -38,8 +38,9 @@ from symbackprop.network import Network
 from symbackprop.references import find
 from symbackprop.render import fill
 from symbackprop.rounding import DIGITS
-from symbackprop.target_code import target_source
+from symbackprop.target_code import numba_source, target_source
 from symbackprop.targets import TARGETS
+from symbackprop.updates import with_update
 from symbackprop.version import GENERATOR
 from symbackprop.words import DEFAULT_LANGUAGE
 
@@ -185,37 +186,42 @@ class NetworkDerivation:
         """The source of the generated NumPy module."""
         return self.module_source()
 
-    def module_source(self, target: str = "numpy", code: str = "auto") -> str:
+    def module_source(self, target: str = "numpy", code: str = "auto", update: str | None = None) -> str:
         """The source of a generated module.
 
         Args:
             target: the library that it is for, one of ``symbackprop list targets``.
             code: what ``make_gradients`` of the NumPy module is made of: ``arrays``, ``scalar`` (number by
                 number, for tiny networks) or ``auto``, whichever is expected to be faster.
+            update: a rule of ``symbackprop list updates``, for a training step in the module.
 
         Raises:
-            SymbackpropError: for a target or a code that doesn't exist.
+            SymbackpropError: for a target, a code or a rule that doesn't exist.
             NoRule: for scalar code of a network that has none, and for what a library has no function for.
         """
         if code not in CODES:
             raise SymbackpropError(f"code: {code!r}: there are auto, arrays and scalar")
         if target != "numpy":
-            return self._for_target(target)
+            return self._for_target(target, update)
         if self.model.symbolic_depth:
             from symbackprop.any_depth import any_depth_keys
 
-            return fill("any_depth.py.jinja", any_depth_keys(self.model, self.batch, self.about))
-        return fill("gradients.py.jinja", module_keys(self.model, self.batch, self.about, code))
+            keys = any_depth_keys(self.model, self.batch, self.about)
+            return fill("any_depth.py.jinja", with_update(keys, update))
+        keys = module_keys(self.model, self.batch, self.about, code)
+        return fill("gradients.py.jinja", with_update(keys, update))
 
-    def _for_target(self, name: str) -> str:
-        if name not in TARGETS:
-            raise SymbackpropError(f"target: {name!r}: there are numpy, {', '.join(TARGETS)}")
+    def _for_target(self, name: str, update: str | None) -> str:
+        if name not in (*TARGETS, "numba"):
+            raise SymbackpropError(f"target: {name!r}: there are numpy, numba, {', '.join(TARGETS)}")
         if self.model.symbolic_depth:
             raise SymbackpropError(f"target: {name!r} needs a number of layers; numpy takes a symbol")
+        if name == "numba":
+            return numba_source(self.model, self.batch, self.about, update)
         wrt_input = any(a.of == self.model.program.inputs[0] for a in self.adjoints)
         needed = TARGETS[name].wants_input and not wrt_input
         derivation = derive(self.network, self.route, ("x",)) if needed else self
-        return target_source(name, self.model, derivation.batch, self.about, wrt_input)
+        return target_source(name, self.model, derivation.batch, self.about, wrt_input, update)
 
     @property
     def about(self) -> tuple[str, ...]:

@@ -4,8 +4,7 @@ Everything here is decided from the operations and from how long each result is 
 
 * a gradient is worked out as soon as what it needs is there, so that its operands are free early;
 * an operation entry by entry writes over an operand that nobody reads any more;
-* what is needed between the cost and the first delta has memory of its own; what isn't is kept where a
-  gradient will be written later, if it fits there;
+* what is needed for a short time is kept where a gradient will be written later, if it fits there;
 * what lives at different times shares memory.
 """
 
@@ -284,7 +283,7 @@ class Chain:
         return [name for node in self.nodes for name in named.get(node, [])]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Memory:
     """A buffer while it is handed out: until when it is in use."""
 
@@ -393,28 +392,25 @@ class Memory:
     def _find(self, chain: Chain, memories: list[_Memory], hosts: Mapping[str, _Memory]) -> _Memory:
         """Memory that is free as long as the chain lasts: used before, a gradient's, or new."""
         dims = self.schedule.graph.dims(chain.nodes[0])
+        lasts = chain.start < self.turn <= chain.end
         for memory in memories:
-            if (
-                self._same(memory.dims, dims)
-                and memory.names[0] not in hosts
-                and self._is_free(memory, chain, hosts)
-            ):
+            if self._is_free(memory, chain, hosts) and self._same(memory.dims, dims):
                 return memory
         host = self._host(chain, hosts)
-        if host is not None and len(dims) > 1 and not chain.start < self.turn <= chain.end:
+        if host is not None and len(dims) > 1 and not lasts:
             return _Memory(dims, [self._scratch_name(memories)], host)
         names = [] if chain.names(self.named) else [self._scratch_name(memories)]
         return _Memory(dims, names)
 
     def _is_free(self, memory: _Memory, chain: Chain, hosts: Mapping[str, _Memory]) -> bool:
         if memory.host is None:
-            return memory.busy < chain.start
+            return memory.busy < chain.start and memory.names[0] not in hosts
         return hosts[memory.host].busy < chain.start and chain.end < self._written[memory.host]
 
     def _host(self, chain: Chain, hosts: Mapping[str, _Memory]) -> str | None:
         """The gradient that has the most room for the chain, the last one written among equals."""
         free = [
-            (len(memory.dims), self._size(memory.dims), self._written[name], name)
+            (*self._extent[name], self._written[name], name)
             for name, memory in hosts.items()
             if memory.busy < chain.start and chain.end < self._written[name]
         ]
@@ -422,6 +418,12 @@ class Memory:
 
     def _same(self, one: Dims, other: Dims) -> bool:
         return [self.sizes.get(d, d) for d in one] == [self.sizes.get(d, d) for d in other]
+
+    @cached_property
+    def _extent(self) -> Mapping[str, tuple[int, int]]:
+        """How many axes and, if that is known, entries each gradient has."""
+        dims = {goal.name: self.schedule.graph.dims(goal.node) for goal in self.schedule.gradients}
+        return {name: (len(found), self._size(found)) for name, found in dims.items()}
 
     def _size(self, dims: Dims) -> int:
         size = sp.Mul(*(self.sizes.get(dim, dim) for dim in dims))

@@ -14,14 +14,19 @@ from symbackprop.codegen import (
     option_names,
     plain_keys,
 )
+from symbackprop.errors import NoRule
 from symbackprop.forward import Model
+from symbackprop.numba_code import NumbaCode
 from symbackprop.render import fill
 from symbackprop.targets import TARGETS, Target, in_every_function
+from symbackprop.updates import with_update
 
 SPACE = "xp = array_namespace({})"
 
 
-def target_source(name: str, model: Model, batch: Batch, about: Sequence[str], wrt_input: bool) -> str:
+def target_source(
+    name: str, model: Model, batch: Batch, about: Sequence[str], wrt_input: bool, update: str | None = None
+) -> str:
     """The source of a module for a target of :data:`~symbackprop.targets.TARGETS`.
 
     ``wrt_input`` says whether the gradient with respect to the input was asked for; a target that needs
@@ -32,6 +37,7 @@ def target_source(name: str, model: Model, batch: Batch, about: Sequence[str], w
     """
     target, generator = TARGETS[name], Generator(model, batch)
     keys = {key: _said(value, target) for key, value in plain_keys(generator, about).items()}
+    keys = with_update(keys, update, name)
     return _tidy(fill(target.template, keys | _more_keys(generator, target, keys, wrt_input)))
 
 
@@ -125,3 +131,42 @@ def _unpacked(
 def _tidy(text: str) -> str:
     """No more than two empty lines in a row."""
     return re.sub(r"\n{4,}", "\n\n\n", text).rstrip("\n") + "\n"
+
+
+def numba_source(model: Model, batch: Batch, about: Sequence[str], update: str | None = None) -> str:
+    """The source of a module for Numba.
+
+    Raises:
+        NoRule: for open functions, and for an operation that has no form there.
+    """
+    generator = Generator(model, batch, code="arrays")
+    plain = with_update(plain_keys(generator, about), update)
+    if function_names(generator):
+        raise NoRule("target: numba compiles everything, so it takes no functions that are left open")
+    code = NumbaCode(generator.fast_plan, generator.names, dict(model.sizes))
+    body = code.lines()
+    return _tidy(fill("numba.py.jinja", {**plain, **_numba_keys(generator, code, body)}))
+
+
+def _numba_keys(generator: Generator, code: NumbaCode, body: list[str]) -> dict[str, object]:
+    views = code.views(body)
+    sizes = [generator.names.symbol(symbol) for symbol, size in generator.model.sizes if not size.is_Integer]
+    numbers = [*option_names(generator), *dict.fromkeys(sizes)]
+    parameters = [p.name for p in generator.model.program.parameters]
+    constants = [("c0", "0.0")] if any("= c0" in line for line in body) else []
+    gradients = [(names, shape, size) for names, shape, size in views if names.startswith("grad_")]
+    shapes = generator.told_shapes
+    return {
+        "kernels_text": "",
+        "softplus": "_softplus" in code.kernels,
+        "uses_math": bool(code.kernels) or any("math." in line for line in body),
+        "body": body,
+        "views": views,
+        "gradient_views": [(names.removeprefix("grad_"), shape, size) for names, shape, size in gradients],
+        "sizes": " + ".join(size for _, _, size in views),
+        "constants": [*constants, *((name, text) for text, name in code.constants.items())],
+        "arguments": ", ".join((*parameters, *numbers)),
+        "passed_numbers": "".join(f", {name}" for name in numbers),
+        "passed_sizes": generator.passed_sizes,
+        "told_shapes": [*shapes[-2:], *shapes[:-2]],
+    }

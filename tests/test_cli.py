@@ -148,7 +148,13 @@ def test_list(what: str) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     names = [line.split()[0] for line in result.stdout.splitlines()]
     expected = {"activations": "gelu_tanh", "costs": "huber", "layers": "dense", "notations": "nielsen"}
-    expected |= {"forms": "matrix", "formats": "slides", "targets": "numpy", "languages": "de"}
+    expected |= {
+        "forms": "matrix",
+        "formats": "slides",
+        "targets": "numpy",
+        "languages": "de",
+        "updates": "adam",
+    }
     assert expected[what] in names
     assert all(len(line.split()) > 1 for line in result.stdout.splitlines())
 

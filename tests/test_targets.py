@@ -298,11 +298,75 @@ def test_jax_gives_no_zero_for_the_derivative_that_it_does_not_have():
     assert bool(jax.numpy.all(jax.numpy.isnan(jax.grad(module("sigmoid", "jax").cost, argnums=2)(*arrays))))
 
 
+# --- Numba -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in SPECS if name != "left open"])
+def test_numba_agrees_call_after_call(name):
+    library("numba")
+    plain = derived(name).compile()
+    fast = module(name, "numba").make_gradients(4)
+    for seed in range(3):
+        arrays = numbers(name, 4, seed)
+        agrees(fast(*arrays, **options(name)), plain.cost_and_gradients(*arrays, **options(name)))
+    parameters, x, y = arrays
+    spread = np.repeat(x, 2, axis=1)[:, ::2], np.asfortranarray(y)
+    turned = {key: np.asfortranarray(value) for key, value in parameters.items()}
+    wanted = plain.cost_and_gradients(*arrays, **options(name))
+    agrees(fast(dict(reversed(turned.items())), *spread, **options(name)), wanted)
+    small = {key: value.astype(np.float32) for key, value in parameters.items()}
+    found = module(name, "numba").cost_and_gradients(
+        small, x.astype(np.float32), y.astype(np.float32), **options(name)
+    )
+    assert {value.dtype for value in found[1].values()} == {np.dtype(np.float32)}
+    agrees(found, wanted, 1e-4)
+
+
+@pytest.mark.slow
+def test_numba_refuses_what_does_not_fit():
+    library("numba")
+    parameters, x, y = numbers("sigmoid", 4)
+    fast = module("sigmoid", "numba").make_gradients(4)
+    with pytest.raises(
+        ValueError, match=r"x must have shape \(4, 3\), as make_gradients was told, not \(3, 3\)"
+    ):
+        fast(parameters, x[:3], y[:3])
+    with pytest.raises(ValueError, match="x must be an array of float64"):
+        fast(parameters, x.astype(np.float32), y)
+    with pytest.raises(ValueError, match="missing or unknown: b2"):
+        fast({key: value for key, value in parameters.items() if key != "b2"}, x, y)
+    with pytest.raises(ValueError, match="batches from 1 up"):
+        module("sigmoid", "numba").make_gradients(0)
+
+
+def test_numba_says_what_it_has_no_form_of():
+    with pytest.raises(sb.NoRule, match="takes no functions that are left open"):
+        derived("left open").module_source("numba")
+
+
+def test_numba_puts_what_stands_between_two_products_into_one_loop():
+    code = sb.derive(sb.from_widths("64-30-10", hidden="tanh")).module_source("numba")
+    assert (
+        """
+    np.dot(x, W1.T, z1)  # (z-1)
+    for n in range(N):
+        for j in range(30):
+            v1 = b1[j]  # (z-1)
+            v2 = z1[n, j] + v1  # (z-1)
+            v3 = math.tanh(v2)  # (a-1)
+            a1[n, j] = v3
+    np.dot(a1, W2.T, z2)  # (z-2)
+"""
+        in code
+    )
+
+
 # --- which there are -------------------------------------------------------------------------------
 
 
 def test_targets_are_refused_by_name():
-    with pytest.raises(sb.SymbackpropError, match="target: 'cuda': there are numpy, array-api"):
+    with pytest.raises(sb.SymbackpropError, match="target: 'cuda': there are numpy, numba, array-api"):
         derived("sigmoid").module_source("cuda")
     general = sb.derive(sb.load(EXAMPLES / "any-depth.toml"))
     with pytest.raises(sb.SymbackpropError, match="'torch' needs a number of layers"):
