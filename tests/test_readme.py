@@ -122,10 +122,8 @@ def notation_keys() -> str:
     """Every table and key of a notation file with what is right there."""
     from symbackprop.notation_model import TABLES, NotationTable
 
-    plain = [("", key, field) for key, field in NotationTable.model_fields.items() if key not in TABLES]
-    tables = [
-        (f"`[{name}]`", key, f) for name, model in TABLES.items() for key, f in model.model_fields.items()
-    ]
+    plain = [("", key, field) for key, field in NotationTable.entries.items() if key not in TABLES]
+    tables = [(f"`[{name}]`", key, f) for name, model in TABLES.items() for key, f in model.entries.items()]
     rows = [f"| {table} | `{key}` | {field.description} |" for table, key, field in (*plain, *tables)]
     return "\n".join(["| table | key | what is right there |", "|---|---|---|", *rows])
 
