@@ -106,13 +106,12 @@ def make_gradients(batch_size, dtype=np.float64):
     grad_b2 = flat[4:6].reshape((2,))
     grad_W3 = flat[6:8].reshape((1, 2))
     grad_b3 = flat[8:9].reshape((1,))
-    z1 = a1 = np.empty((N, 1), dtype)
-    t1 = _room(grad_W3, (N, 1))
-    z2 = a2 = np.empty((N, 2), dtype)
-    t2 = _room(grad_W3, (N, 2))
-    z3 = a3 = np.empty((N, 1), dtype)
-    t3 = _room(grad_W2, (N, 1))
-    t1_entries = t1.reshape(-1)
+    z1 = delta1 = np.empty((N, 1), dtype)
+    t1 = z3 = delta3 = _room(grad_W2, (N, 1))
+    z2 = delta2 = np.empty((N, 2), dtype)
+    t2 = _room(grad_W2, (N, 2))
+    t3 = _room(grad_W3, (N, 1))
+    t3_entries = t3.reshape(-1)
     gradients = {
         "W1": grad_W1,
         "b1": grad_b1,
@@ -137,22 +136,22 @@ def make_gradients(batch_size, dtype=np.float64):
         t2[...] = b2  # (z-2)
         add(z2, t2, out=z2)  # (z-2)
         z2.dot(W3.T, out=z3)  # (z-3)
-        t1[...] = b3  # (z-3)
-        add(z3, t1, out=z3)  # (z-3)
+        t3[...] = b3  # (z-3)
+        add(z3, t3, out=z3)  # (z-3)
         # cost
-        subtract(y, z3, out=t1)  # (total-cost)
-        total = float(t1_entries.dot(t1_entries)) / N  # (total-cost)
-        # backward
-        subtract(z3, y, out=z3)  # (grad-W-1)
-        multiply(z3, factor1, out=z3)  # (grad-W-1)
-        z3.dot(W3, out=t2)  # (grad-W-1)
-        t2.dot(W2, out=t3)  # (grad-W-1)
-        t3.T.dot(x, out=grad_W1)  # (grad-W-1)
-        ones.dot(t3, out=grad_b1)  # (grad-b-1)
-        t2.T.dot(z1, out=grad_W2)  # (grad-W-2)
-        ones.dot(t2, out=grad_b2)  # (grad-b-2)
-        z3.T.dot(z2, out=grad_W3)  # (grad-W-3)
-        ones.dot(z3, out=grad_b3)  # (grad-b-3)
+        subtract(y, z3, out=t3)  # (total-cost)
+        total = float(t3_entries.dot(t3_entries)) / N  # (total-cost)
+        # backward: deltas hold the factors that all gradients have
+        subtract(z3, y, out=delta3)  # (delta-3)
+        multiply(delta3, factor1, out=delta3)  # (delta-3)
+        delta3.T.dot(z2, out=grad_W3)  # (grad-W-3)
+        ones.dot(delta3, out=grad_b3)  # (grad-b-3)
+        delta3.dot(W3, out=delta2)  # (delta-2)
+        delta2.T.dot(z1, out=grad_W2)  # (grad-W-2)
+        ones.dot(delta2, out=grad_b2)  # (grad-b-2)
+        delta2.dot(W2, out=delta1)  # (delta-1)
+        delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
+        ones.dot(delta1, out=grad_b1)  # (grad-b-1)
         return float(total), gradients.copy()
 
     scale1 = 1.0 / N
@@ -164,12 +163,12 @@ def make_gradients(batch_size, dtype=np.float64):
         if not (_as_told(arrays, shapes, dtype, own) and [*parameters] == names):
             arrays = _checked_for_buffers(parameters, x, y, shapes, dtype, own)
         W1, b1, W2, b2, W3, b3, x, y = arrays
-        (W1_1_1,), = W1.tolist()
-        b1_1, = b1.tolist()
+        ((W1_1_1,),) = W1.tolist()
+        (b1_1,) = b1.tolist()
         (W2_1_1,), (W2_2_1,) = W2.tolist()
         b2_1, b2_2 = b2.tolist()
-        (W3_1_1, W3_1_2), = W3.tolist()
-        b3_1, = b3.tolist()
+        ((W3_1_1, W3_1_2),) = W3.tolist()
+        (b3_1,) = b3.tolist()
         u21 = grad_W1_1_1 = grad_b1_1 = grad_W2_1_1 = grad_W2_2_1 = grad_b2_1 = 0.0
         grad_b2_2 = grad_W3_1_1 = grad_W3_1_2 = grad_b3_1 = 0.0
         try:
@@ -180,19 +179,19 @@ def make_gradients(batch_size, dtype=np.float64):
                 z3_1 = z2_1 * W3_1_1 + z2_2 * W3_1_2 + b3_1  # (z-3)
                 u20_1 = y_1 - z3_1
                 u21 += u20_1 * u20_1
-                u24_1 = scale2 * (z3_1 - y_1)
-                u25_1 = u24_1 * W3_1_1
-                u25_2 = u24_1 * W3_1_2
-                u26_1 = u25_1 * W2_1_1 + u25_2 * W2_2_1
-                grad_W1_1_1 += u26_1 * x_1  # (grad-W-1)
-                grad_b1_1 += u26_1  # (grad-b-1)
-                grad_W2_1_1 += u25_1 * z1_1  # (grad-W-2)
-                grad_W2_2_1 += u25_2 * z1_1  # (grad-W-2)
-                grad_b2_1 += u25_1  # (grad-b-2)
-                grad_b2_2 += u25_2  # (grad-b-2)
-                grad_W3_1_1 += u24_1 * z2_1  # (grad-W-3)
-                grad_W3_1_2 += u24_1 * z2_2  # (grad-W-3)
-                grad_b3_1 += u24_1  # (grad-b-3)
+                delta3_1 = scale2 * (z3_1 - y_1)  # (delta-3)
+                delta2_1 = delta3_1 * W3_1_1  # (delta-2)
+                delta2_2 = delta3_1 * W3_1_2  # (delta-2)
+                delta1_1 = delta2_1 * W2_1_1 + delta2_2 * W2_2_1  # (delta-1)
+                grad_W1_1_1 += delta1_1 * x_1  # (grad-W-1)
+                grad_b1_1 += delta1_1  # (grad-b-1)
+                grad_W2_1_1 += delta2_1 * z1_1  # (grad-W-2)
+                grad_W2_2_1 += delta2_2 * z1_1  # (grad-W-2)
+                grad_b2_1 += delta2_1  # (grad-b-2)
+                grad_b2_2 += delta2_2  # (grad-b-2)
+                grad_W3_1_1 += delta3_1 * z2_1  # (grad-W-3)
+                grad_W3_1_2 += delta3_1 * z2_2  # (grad-W-3)
+                grad_b3_1 += delta3_1  # (grad-b-3)
             total = scale1 * u21  # (total-cost)
         except ArithmeticError:  # an overflow, or a division by zero: arrays know infinity
             return cost_and_gradients(parameters, x, y)
@@ -239,7 +238,7 @@ def _checked(parameters, x, y=None):
 def _fitting(name, value, shape, sizes):
     """The array, if it has the shape; a size that is a name stands for one number throughout."""
     if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")
+        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")  # noqa: TRY004
     if value.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
     wanted = shape
@@ -253,10 +252,12 @@ def _fitting(name, value, shape, sizes):
 
 def _as_told(arrays, shapes, dtype, own):
     """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes, strict=True):
-        if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
+    for array, shape in zip(arrays, shapes):
+        if type(array) is not np.ndarray or array.shape != shape:
             return False
-    return True
+        if array.dtype is not dtype or id(array) in own:
+            return False
+    return len(arrays) == len(shapes)
 
 
 def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
@@ -279,7 +280,9 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
 def _room(gradient, shape):
     """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
     size = shape[0] * shape[1]
-    return gradient.reshape(-1)[:size].reshape(shape) if size <= gradient.size else np.empty(shape, gradient.dtype)
+    if size > gradient.size:
+        return np.empty(shape, gradient.dtype)
+    return gradient.reshape(-1)[:size].reshape(shape)
 
 
 def _shape(shape):

@@ -81,13 +81,12 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
     grad_W1 = np.empty((n_1, n_0), dtype)
     grad_W2 = np.empty((n_2, n_1), dtype)
     z1 = np.empty((N, n_1), dtype)
-    a1 = np.empty((N, n_1), dtype)
+    a1 = delta1 = np.empty((N, n_1), dtype)
     z2 = np.empty((N, n_2), dtype)
-    a2 = np.empty((N, n_2), dtype)
-    t1 = _room(grad_W2, (N, n_2))
-    t2 = _room(grad_W2, (N, n_1))
-    t3 = _room(grad_W1, (N, n_1))
-    a2_entries = a2.reshape(-1)
+    a2 = delta2 = np.empty((N, n_2), dtype)
+    t1 = _room(grad_W1, (N, n_2))
+    t2 = _room(grad_W1, (N, n_1))
+    delta2_entries = delta2.reshape(-1)
     gradients = {"W1": grad_W1, "W2": grad_W2}
     own = {id(gradient) for gradient in gradients.values()}
 
@@ -103,17 +102,17 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
         a1.dot(W2.T, out=z2)  # (z-2)
         a2[...] = g(z2)  # (a-2)
         # cost
-        subtract(a2, y, out=a2)  # (total-cost)
-        total = float(a2_entries.dot(a2_entries)) / N  # (total-cost)
-        # backward
-        t1[...] = g_prime(z2)  # (grad-W-1)
-        multiply(a2, t1, out=a2)  # (grad-W-1)
-        multiply(a2, factor1, out=a2)  # (grad-W-1)
-        a2.dot(W2, out=t2)  # (grad-W-1)
-        t3[...] = g_prime(z1)  # (grad-W-1)
-        multiply(t2, t3, out=t2)  # (grad-W-1)
-        t2.T.dot(x, out=grad_W1)  # (grad-W-1)
-        a2.T.dot(a1, out=grad_W2)  # (grad-W-2)
+        subtract(a2, y, out=delta2)  # (total-cost)
+        total = float(delta2_entries.dot(delta2_entries)) / N  # (total-cost)
+        # backward: deltas hold the factors that all gradients have
+        t1[...] = g_prime(z2)  # (delta-2)
+        multiply(delta2, t1, out=delta2)  # (delta-2)
+        multiply(delta2, factor1, out=delta2)  # (delta-2)
+        delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
+        delta2.dot(W2, out=delta1)  # (delta-1)
+        t2[...] = g_prime(z1)  # (delta-1)
+        multiply(delta1, t2, out=delta1)  # (delta-1)
+        delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
         return float(total), gradients.copy()
 
     return cost_and_gradients
@@ -146,7 +145,7 @@ def _checked(parameters, x, y=None):
 def _fitting(name, value, shape, sizes):
     """The array, if it has the shape; a size that is a name stands for one number throughout."""
     if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")
+        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")  # noqa: TRY004
     if value.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
     wanted = shape
@@ -160,10 +159,12 @@ def _fitting(name, value, shape, sizes):
 
 def _as_told(arrays, shapes, dtype, own):
     """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes, strict=True):
-        if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
+    for array, shape in zip(arrays, shapes):
+        if type(array) is not np.ndarray or array.shape != shape:
             return False
-    return True
+        if array.dtype is not dtype or id(array) in own:
+            return False
+    return len(arrays) == len(shapes)
 
 
 def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
@@ -186,7 +187,9 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
 def _room(gradient, shape):
     """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
     size = shape[0] * shape[1]
-    return gradient.reshape(-1)[:size].reshape(shape) if size <= gradient.size else np.empty(shape, gradient.dtype)
+    if size > gradient.size:
+        return np.empty(shape, gradient.dtype)
+    return gradient.reshape(-1)[:size].reshape(shape)
 
 
 def _shape(shape):

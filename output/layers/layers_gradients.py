@@ -165,7 +165,7 @@ def _checked(parameters, x, y=None):
 def _array(name, value):
     """Refuse what is no array of floating-point numbers."""
     if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")
+        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")  # noqa: TRY004
     if value.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
 

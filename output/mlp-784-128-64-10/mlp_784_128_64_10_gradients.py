@@ -133,7 +133,7 @@ def make_gradients(batch_size, dtype=np.float64):
     t1 = _room(grad_W1, (N, 128))
     z2 = a2 = delta2 = np.empty((N, 64), dtype)
     t2 = _room(grad_W1, (N, 64))
-    t3 = z3 = _room(grad_W1, (N, 10))
+    z3 = _room(grad_W1, (N, 10))
     t4 = a3 = delta3 = _room(grad_W2, (N, 10))
     t5 = np.empty((N,), dtype)
     t6 = _room(grad_W3, (N, 10))
@@ -177,7 +177,7 @@ def make_gradients(batch_size, dtype=np.float64):
         t6[...] = t5[:, None]  # (total-cost)
         subtract(z3, t6, out=z3)  # (total-cost)
         total = (-1.0 / N) * float(np.vdot(z3, y))  # (total-cost)
-        # backward
+        # backward: deltas hold the factors that all gradients have
         subtract(a3, y, out=delta3)  # (delta-3)
         multiply(delta3, factor1, out=delta3)  # (delta-3)
         delta3.T.dot(a2, out=grad_W3)  # (grad-W-3)
@@ -224,7 +224,7 @@ def _checked(parameters, x, y=None):
 def _fitting(name, value, shape, sizes):
     """The array, if it has the shape; a size that is a name stands for one number throughout."""
     if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")
+        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")  # noqa: TRY004
     if value.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
     wanted = shape
@@ -238,10 +238,12 @@ def _fitting(name, value, shape, sizes):
 
 def _as_told(arrays, shapes, dtype, own):
     """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes, strict=True):
-        if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
+    for array, shape in zip(arrays, shapes):
+        if type(array) is not np.ndarray or array.shape != shape:
             return False
-    return True
+        if array.dtype is not dtype or id(array) in own:
+            return False
+    return len(arrays) == len(shapes)
 
 
 def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
@@ -264,7 +266,9 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
 def _room(gradient, shape):
     """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
     size = shape[0] * shape[1]
-    return gradient.reshape(-1)[:size].reshape(shape) if size <= gradient.size else np.empty(shape, gradient.dtype)
+    if size > gradient.size:
+        return np.empty(shape, gradient.dtype)
+    return gradient.reshape(-1)[:size].reshape(shape)
 
 
 def _shape(shape):

@@ -118,7 +118,7 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
     grad_b2 = np.empty((n_2,), dtype)
     z1 = a1 = delta1 = np.empty((N, n_1), dtype)
     t1 = _room(grad_W1, (N, n_1))
-    t2 = z2 = _room(grad_W1, (N, n_2))
+    z2 = _room(grad_W1, (N, n_2))
     t3 = _room(grad_W2, (N, n_2))
     t4 = np.empty((N,), dtype)
     a2 = delta2 = np.empty((N, n_2), dtype)
@@ -154,7 +154,7 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
         t3[...] = t4[:, None]  # (total-cost)
         subtract(z2, t3, out=z2)  # (total-cost)
         total = penalty - float(np.vdot(z2, y)) / N  # (total-cost)
-        # backward
+        # backward: deltas hold the factors that all gradients have
         subtract(a2, y, out=delta2)  # (delta-2)
         multiply(delta2, factor1, out=delta2)  # (delta-2)
         delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
@@ -200,7 +200,7 @@ def _checked(parameters, x, y=None):
 def _fitting(name, value, shape, sizes):
     """The array, if it has the shape; a size that is a name stands for one number throughout."""
     if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")
+        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")  # noqa: TRY004
     if value.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
     wanted = shape
@@ -214,10 +214,12 @@ def _fitting(name, value, shape, sizes):
 
 def _as_told(arrays, shapes, dtype, own):
     """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes, strict=True):
-        if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
+    for array, shape in zip(arrays, shapes):
+        if type(array) is not np.ndarray or array.shape != shape:
             return False
-    return True
+        if array.dtype is not dtype or id(array) in own:
+            return False
+    return len(arrays) == len(shapes)
 
 
 def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
@@ -240,7 +242,9 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
 def _room(gradient, shape):
     """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
     size = shape[0] * shape[1]
-    return gradient.reshape(-1)[:size].reshape(shape) if size <= gradient.size else np.empty(shape, gradient.dtype)
+    if size > gradient.size:
+        return np.empty(shape, gradient.dtype)
+    return gradient.reshape(-1)[:size].reshape(shape)
 
 
 def _shape(shape):

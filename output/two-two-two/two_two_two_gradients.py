@@ -136,7 +136,7 @@ def make_gradients(batch_size, dtype=np.float64):
             # cost
             subtract(a2, y, out=t2)  # (total-cost)
             total = (0.5 / N) * float(t2_entries.dot(t2_entries))  # (total-cost)
-            # backward
+            # backward: deltas hold the factors that all gradients have
             subtract(one, a2, out=t3)  # (delta-2)
             multiply(a2, t3, out=delta2)  # (delta-2)
             multiply(delta2, t2, out=delta2)  # (delta-2)
@@ -246,7 +246,7 @@ def _checked(parameters, x, y=None):
 def _fitting(name, value, shape, sizes):
     """The array, if it has the shape; a size that is a name stands for one number throughout."""
     if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")
+        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")  # noqa: TRY004
     if value.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
     wanted = shape
@@ -260,10 +260,12 @@ def _fitting(name, value, shape, sizes):
 
 def _as_told(arrays, shapes, dtype, own):
     """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes, strict=True):
-        if type(array) is not np.ndarray or array.shape != shape or array.dtype is not dtype or id(array) in own:
+    for array, shape in zip(arrays, shapes):
+        if type(array) is not np.ndarray or array.shape != shape:
             return False
-    return True
+        if array.dtype is not dtype or id(array) in own:
+            return False
+    return len(arrays) == len(shapes)
 
 
 def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
@@ -286,7 +288,9 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
 def _room(gradient, shape):
     """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
     size = shape[0] * shape[1]
-    return gradient.reshape(-1)[:size].reshape(shape) if size <= gradient.size else np.empty(shape, gradient.dtype)
+    if size > gradient.size:
+        return np.empty(shape, gradient.dtype)
+    return gradient.reshape(-1)[:size].reshape(shape)
 
 
 def _shape(shape):
