@@ -17,7 +17,7 @@ from symbackprop.calculus import derivative
 from symbackprop.equations import Program, Quantity, Role
 from symbackprop.errors import NoRule
 from symbackprop.forward import Model
-from symbackprop.indices import EXAMPLE, letters, rebuilt, replaced, total
+from symbackprop.indices import EXAMPLE, letters, rebuilt, replaced, total, with_args
 
 _COMPUTED = frozenset({Role.PRE_ACTIVATION, Role.ACTIVATION, Role.INTERMEDIATE})
 
@@ -177,7 +177,9 @@ def own_letters(expr: sp.Expr, fresh: Iterator[sp.Symbol]) -> sp.Expr:
         if is_leaf(node):
             return node
         if node not in memo:
-            memo[node] = renamed(node) if isinstance(node, sp.Sum) else node.func(*map(visit, node.args))
+            memo[node] = (
+                renamed(node) if isinstance(node, sp.Sum) else with_args(node, tuple(map(visit, node.args)))
+            )
         return memo[node]
 
     def renamed(node: sp.Sum) -> sp.Expr:

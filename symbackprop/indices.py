@@ -93,7 +93,7 @@ def _rename(expr: sp.Expr, taken: frozenset[sp.Symbol]) -> sp.Expr:
         letter = bound if kept else next(x for x in letters() if x not in taken)
         body = body if letter == bound else _swap(body, bound, letter)
         return total(_rename(body, taken | {letter}), (letter, 1, upper))
-    return expr.func(*(_rename(arg, taken) for arg in expr.args))
+    return with_args(expr, tuple(_rename(arg, taken) for arg in expr.args))
 
 
 def _swap(body: sp.Expr, bound: sp.Symbol, letter: sp.Symbol) -> sp.Expr:
@@ -121,13 +121,21 @@ def total(body: sp.Expr, *limits: Sequence[sp.Expr]) -> sp.Sum:
 
 
 def with_args(node: sp.Expr, args: Sequence[sp.Basic]) -> sp.Expr:
-    """The same kind of expression with other arguments; a sum is a :func:`total`."""
-    return total(*args) if isinstance(node, sp.Sum) else node.func(*args)
+    """The same kind of expression with other arguments; a sum is a :func:`total`.
+
+    SymPy goes round in circles over the sign of the absolute value of some sums; they stay as they are.
+    """
+    if isinstance(node, sp.Sum):
+        return total(*args)
+    try:
+        return node.func(*args)
+    except RecursionError:
+        return node.func(*args, evaluate=False)
 
 
 def replaced(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
-    """``xreplace`` that leaves sums with cases in them as they are."""
-    cases = expr.has(sp.Piecewise) or any(new.has(sp.Piecewise) for new in replacements.values())
+    """``xreplace`` that leaves sums with cases in them, and absolute values, as they are."""
+    cases = expr.has(sp.Piecewise, sp.Abs) or any(new.has(sp.Piecewise) for new in replacements.values())
     return rebuilt(expr, replacements) if cases else expr.xreplace(replacements)
 
 
@@ -189,4 +197,4 @@ def _alpha(expr: sp.Expr) -> tuple[sp.Expr, int]:
         letter = index_symbol(f"@{height + 1}")
         return total(replaced(body, {bound: letter}), (letter, 1, upper)), height + 1
     parts = [_alpha(arg) for arg in expr.args]
-    return expr.func(*(part for part, _ in parts)), max(height for _, height in parts)
+    return with_args(expr, tuple(part for part, _ in parts)), max(height for _, height in parts)
