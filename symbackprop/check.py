@@ -60,6 +60,9 @@ DEFINITION = "definition"
 """The method of what says how a name is defined: nothing is evaluated, since it can't be wrong."""
 
 _DRAWS = 5
+_DRAWS_FOR_TIES = 30
+"""How often values are drawn until no comparison is a tie: there a difference quotient takes both sides."""
+
 _TELLING = 1e-25
 
 
@@ -297,13 +300,18 @@ class Laboratory:
     def _draw(self, turn: int, cited: Collection[str], level: int) -> Instance:
         """An instance; of a few, the one that shows most cases which its forerunners didn't."""
         best = self._draw_once(turn, cited, self.seed + turn, level)
+        for attempt in range(1, _DRAWS_FOR_TIES):
+            if not best.tied:
+                break
+            best = self._draw_once(turn, cited, self.seed + turn + 10_000 * attempt, level)
         if not best.branches or turn >= 2 * INSTANCES:
             return best
         before = (self._drawn.get((earlier, cited, level)) for earlier in range(turn % 2, turn, 2))
         seen = set().union(*(instance.branches for instance in before if instance is not None))
         for attempt in range(1, _DRAWS):
             other = self._draw_once(turn, cited, self.seed + turn + 100 * attempt, level)
-            best = other if len(other.branches | seen) > len(best.branches | seen) else best
+            better = len(other.branches | seen) > len(best.branches | seen) and not other.tied
+            best = other if better else best
         return best
 
     def _sizes(self, turn: int) -> dict[sp.Symbol, int]:

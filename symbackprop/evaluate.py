@@ -139,6 +139,7 @@ class Instance:
         self.build = _Builder(self)
         self.settled = _Settled(self)
         self.branches: set[tuple[Any, ...]] = set()
+        self.tied = False
         self._readers: dict[Entry, list[int]] = {}
         self._targets: list[tuple[Table, Key, Code, Env]] = []
         self._draw_values(random.Random(f"values {seed}"), tuple(facts), tuple(broken))
@@ -645,6 +646,28 @@ class _Watching(_Builder):
         inner, code = self(node.args[0]), self(_in_argument(node.formula))
         name = _ARGUMENT.name
         return lambda env: code({name: inner(env)})
+
+    def condition(self, node: sp.Basic) -> Callable[[Env], bool]:
+        holds = super().condition(node)
+        if type(node) not in _RELATIONS:
+            return holds
+        left, right = (self(side) for side in node.args)
+        real = self.arithmetic.real
+
+        def watched(env: Env) -> bool:
+            self.instance.tied |= real(left(env)) == real(right(env))
+            return holds(env)
+
+        return watched
+
+    def _sign(self) -> Scalar:
+        sign, real = super()._sign(), self.arithmetic.real
+
+        def watched(x: Number) -> Number:
+            self.instance.tied |= real(x) == 0
+            return sign(x)
+
+        return watched
 
     def note(self, branch: int) -> None:
         self.instance.branches.add((self.name, self.key, self.decisions, branch))

@@ -611,3 +611,16 @@ def test_a_certificate_is_json_and_holds_only_if_everything_does() -> None:
     assert float(entry["residual"]) < 1e-40
     broken = certificate([*findings, replace(findings[0], holds=False, residual="1.0e+00")])
     assert not broken["holds"] and broken["failed"] == 1
+
+
+DEAD = (("relu", "relu", "sigmoid"), ("relu", "selu"), ("relu", "leaky_relu", "tanh"))
+
+
+@pytest.mark.parametrize("activations", DEAD)
+def test_units_that_are_all_switched_off_make_no_false_alarm(activations):
+    """Without biases everything after them is exactly 0, where a kink has two slopes."""
+    layers = [{"size": 3, "activation": name, "bias": False} for name in activations]
+    spec = {"name": "t", "input": {"size": 2}, "layers": layers, "cost": {"kind": "squared_error"}}
+    m = forward_model(from_mapping(spec))
+    findings = check_program(m.program, reverse(m.program))
+    assert all(finding.holds for finding in findings), [f.label for f in findings if not f.holds]

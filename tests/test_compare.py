@@ -66,6 +66,12 @@ NETWORKS = {
         penalty={"l2": "lambda/(2*N)"},
     ),
     "numbers of the spec": spec("tanh", "sigmoid", penalty={"l2": "lambda"}, values=PARTLY),
+    "absolute error of log-softmax": {
+        **spec("softsign", "log_softmax", cost="absolute_error"),
+        "layers": [
+            {"size": n, "activation": a, "bias": False} for n, a in ((3, "softsign"), (2, "log_softmax"))
+        ],
+    },
     "irrational factor": spec("tanh", "tanh", cost_options={"scale": "sqrt(2)*pi"}),
     "one of each": spec("sigmoid", sizes=(1, 1)),
     "without bias": {
