@@ -134,7 +134,7 @@ def test_in_every_notation_quantities_are_called_as_in_the_code_and_the_picture(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", [form for form in FORMS if form not in ("index", "matrix")])
+@pytest.mark.parametrize("form", sorted(FORMS.keys() - {"index", "matrix", "argument"}))
 def test_every_form_can_stand_on_the_page(form: str) -> None:
     derivation = sb.derive(sb.load(ROOT / "examples" / "two-two-two.toml"))
     read = Page(derivation.to_html(form=form))
