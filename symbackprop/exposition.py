@@ -69,6 +69,7 @@ def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     check_digits(manner.digits)
     for form in forms:
         _refuse(form, writer)
+    forms = _once(forms, writer)
     checker = Checker(derivation, _own_laboratories(forms, writer))
     laid_out = [section for form in forms for section in _form(form, writer)]
     explained = with_brackets_explained(laid_out, writer.words)
@@ -88,6 +89,12 @@ def _usual_forms(writer: Writer) -> tuple[str, ...]:
     if writer.names.notation.outline and why_not(writer) is None:
         return ("argument",)
     return ("general", "matrix") if writer.model.symbolic_depth else ("index", "matrix")
+
+
+def _once(forms: tuple[str, ...], writer: Writer) -> tuple[str, ...]:
+    """Each form once; the graph is not shown a second time after an argument that has it."""
+    shown = {"graph"} if "argument" in forms and shows_graph(writer) else set()
+    return tuple(form for form in dict.fromkeys(forms) if form not in shown)
 
 
 def _own_laboratories(forms: tuple[str, ...], writer: Writer) -> dict[str, Check]:

@@ -71,7 +71,7 @@ def letter_clashes(model: Model, notation: Notation) -> Iterator[tuple[str, str,
     yield from _same("the symbol", _open_symbols(model), {**letters, **layers, **indices, **size})
     yield from _same("the size", _sizes(model), {**letters, **layers})
     general = {notation["sbpanylayer"].definition: "any hidden layer"}
-    yield from _same("the depth", _depth(model), {**letters, **size, **general})
+    yield from _same("the depth", _depth(model), {**letters, **general})
 
 
 def _same(what: str, names: list[str], taken: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
