@@ -28,10 +28,16 @@ check: $(VENV)/tested
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The README's picture: a part of the second page of the 2-2-2 example, as pdflatex sets it.
+# The README's pictures: parts of pages as pdflatex sets them, and the web page in Chromium.
 pictures: demo
+	$(BIN)/symbackprop derive examples/two-two-two.toml --to pdf --to html -o build/pictures
+	$(BIN)/symbackprop derive examples/brilliant.toml --notation brilliant --to pdf -o build/pictures
 	pdftoppm -f 2 -l 2 -r 100 -x 90 -y 80 -W 680 -H 800 -gray -png -singlefile \
-	    output/two-two-two/two-two-two.pdf docs/pictures/two-two-two
+	    build/pictures/two-two-two/two-two-two.pdf docs/pictures/two-two-two
+	pdftoppm -f 2 -l 2 -r 100 -x 70 -y 70 -W 700 -H 1000 -gray -png -singlefile \
+	    build/pictures/brilliant/brilliant.pdf docs/pictures/brilliant
+	chromium --headless --no-sandbox --window-size=1280,1000 --screenshot=docs/pictures/page.png \
+	    build/pictures/two-two-two/two-two-two.html
 
 clean:
 	rm -rf $(VENV)
