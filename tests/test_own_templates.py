@@ -32,7 +32,7 @@ ENVIRONMENT = environment(OURS, None)
 ALL = templates_in(OURS)
 
 
-FROM_A_POOL = {"array_api.py.jinja", "jax.py.jinja", "torch.py.jinja"}
+FROM_A_POOL = {"array_api.py.jinja", "jax.py.jinja", "numba.py.jinja", "torch.py.jinja"}
 """The templates of targets are all given the same keys, and each takes what it needs."""
 
 
@@ -98,6 +98,7 @@ def make_everything() -> None:
         command("derive", "2-1", *formats, *forms, "--only", "delta-1"),
         command("derive", str(ROOT / "examples" / "any-depth.toml")),
         *(command("export", "2-1", "--target", target) for target in TARGETS),
+        command("export", "2-1", "--update", "adam"),
         *(command("export", "2-1", "--code", code) for code in ("scalar", "arrays")),
     ]
     assert [result.exit_code for result in made] == [0] * len(made), [result.stderr for result in made]
