@@ -8,13 +8,11 @@ workloads and have nothing of the package in them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from benchmarks.measure import Work
 from benchmarks.workloads import Array, Arrays, Workload
-
-Work = Callable[[], Any]
 
 
 def floor(workload: Workload, dtype: type) -> Work:

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 import symbackprop as sb
+from benchmarks.measure import Work
 from benchmarks.workloads import Workload
-
-Work = Callable[[], Any]
 
 
 def autograd_(workload: Workload, dtype: type) -> Work:
@@ -90,27 +89,24 @@ def _torch_cost(workload: Workload, dtype: type) -> tuple[Callable[..., Any], An
 
 def torch_eager(workload: Workload, dtype: type) -> Work:
     """PyTorch as it comes: forward, then ``torch.autograd.grad``."""
-    import torch
-
-    cost, (parameters, x, y) = _torch_cost(workload, dtype)
-    values = list(parameters.values())
-
-    def work() -> Any:
-        total = cost(parameters, x, y)
-        return float(total.detach()), dict(zip(parameters, torch.autograd.grad(total, values), strict=True))
-
-    return work
+    return _torch(workload, dtype, lambda cost: cost)
 
 
 def torch_compile(workload: Workload, dtype: type) -> Work:
     """PyTorch with the forward pass compiled, and the backward pass with it."""
     import torch
 
+    return _torch(workload, dtype, torch.compile)
+
+
+def _torch(workload: Workload, dtype: type, prepared: Callable[[Any], Any]) -> Work:
+    import torch
+
     cost, (parameters, x, y) = _torch_cost(workload, dtype)
-    values, compiled = list(parameters.values()), torch.compile(cost)
+    values, cost = list(parameters.values()), prepared(cost)
 
     def work() -> Any:
-        total = compiled(parameters, x, y)
+        total = cost(parameters, x, y)
         return float(total.detach()), dict(zip(parameters, torch.autograd.grad(total, values), strict=True))
 
     return work

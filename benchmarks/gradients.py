@@ -15,19 +15,17 @@ import statistics
 import subprocess
 import sys
 import time
-import tracemalloc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import symbackprop as sb
 from benchmarks.by_hand import floor, optimised, textbook
 from benchmarks.contenders import CONTENDERS, worst
+from benchmarks.measure import Work, peak_bytes
 from benchmarks.workloads import WORKLOADS, Workload
 
-Work = Callable[[], Any]
 Measured = dict[str, tuple[float, float]]
 
 FLOOR, OURS, NUMPY = "floor", "make_gradients", "NumPy"
@@ -123,12 +121,9 @@ def memory(workload: Workload) -> float:
     module = sb.derive(sb.from_mapping(workload.spec)).compile()
     arrays = workload.numbers(np.float64)
     module.cost_and_gradients(*arrays)
-    tracemalloc.start()
-    fast = module.make_gradients(workload.batch)
-    _, gradients = fast(*arrays)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return (peak - sum(value.nbytes for value in gradients.values())) / kept(workload)
+    peak = peak_bytes(lambda: module.make_gradients(workload.batch)(*arrays))
+    gradients = sum(value.nbytes for value in arrays[0].values())
+    return (peak - gradients) / kept(workload)
 
 
 def seconds_to_generate(workload: Workload) -> float:

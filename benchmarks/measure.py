@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Row = tuple[str, str]
+Work = Callable[[], Any]
 
 
-def seconds(work: Callable[[], Any]) -> float:
+def seconds(work: Work) -> float:
     """How long a call takes."""
     gc.collect()
     start = time.perf_counter()
@@ -22,7 +23,7 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def interleaved(works: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+def interleaved(works: Mapping[str, Work], rounds: int) -> dict[str, float]:
     """The median time of each call, one after another in every round, so that noise hits all alike."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
@@ -31,7 +32,7 @@ def interleaved(works: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str
     return {name: statistics.median(found) for name, found in times.items()}
 
 
-def peak_bytes(work: Callable[[], Any]) -> int:
+def peak_bytes(work: Work) -> int:
     """The most memory that a call holds at once; Python's own count, so the call is slower than usual."""
     gc.collect()
     tracemalloc.start()
