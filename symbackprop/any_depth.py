@@ -16,6 +16,7 @@ from symbackprop.codegen import (
     forward_options,
     helper_keys,
     labelled,
+    option_names,
     options,
     relies_on,
     sample_options,
@@ -57,18 +58,13 @@ def any_depth_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str
         "setup": _sizes_in([line for lines in code.values() for line in lines]),
         "total": generator.names.quantity("C"),
     }
-    arguments = options(generator)
-    keys["options"] = arguments
+    keys["options"] = options(generator)
     keys["cost_options"] = cost_options(generator)
     keys["forward_options"] = forward_options(generator)
-    keys["passed_options"] = "".join(f", {n}={n}" for n in _argument_names(arguments))
+    keys["passed_options"] = "".join(f", {n}={n}" for n in option_names(generator))
     keys["sample_options"] = sample_options(generator)
     keys["sample_targets"] = sample_targets(model, "sizes[-1]")
     return keys | helper_keys(generator)
-
-
-def _argument_names(arguments: str) -> list[str]:
-    return [part.split("=")[0].strip() for part in arguments.split(",") if part.strip() not in ("", "*")]
 
 
 class _Loops:

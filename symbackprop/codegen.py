@@ -22,7 +22,7 @@ from symbackprop.lowering import Lowering
 from symbackprop.names import OF_ANY_DEPTH
 from symbackprop.network import Network
 from symbackprop.nodes import Graph
-from symbackprop.numpy_code import Helpers, Names, array_code
+from symbackprop.numpy_code import Helpers, Names, array_code, tuple_code
 from symbackprop.plan import Goal, Plan, plan
 from symbackprop.scalars import NotScalar, ScalarProgram, Scalars, nested
 from symbackprop.scaling import Scaling, above
@@ -54,11 +54,12 @@ class Generator:
     helpers: Helpers = field(default_factory=Helpers)
     code: str = "auto"
     sizes: Mapping[sp.Symbol, str] | None = None
+    texts: dict[Array, str] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> Names:
         """How sizes and open symbols are called in the code."""
-        sizes = self.sizes or {symbol: _size_code(size) for symbol, size in self.model.sizes}
+        sizes = self.sizes or {symbol: str(size) for symbol, size in self.model.sizes}
         symbols = {symbol.name: python_name(symbol.name) for symbol in self.open_symbols}
         quantities = {"C_x": "example_costs", "R": "penalty", "C": "total"}
         return Names({**sizes, EXAMPLES: "N"}, quantities, symbols, self.helpers)
@@ -117,14 +118,14 @@ class Generator:
         return self._read_by((*self.costs, *self.backward, *self.gradients))
 
     def _read_by(self, statements: Iterable[Statement]) -> tuple[Statement, ...]:
-        code = [array_code(s.array, self.names).text for s in statements]
+        code = [self.text(s) for s in statements]
         kept: list[Statement] = []
         for statement in reversed(self.forward):
             family, layer, _ = statement.target.partition("[")
             name = rf"(?<!\w){family}\[" if layer else rf"(?<!\w){family}(?!\w)"
             if any(re.search(name, line) for line in code):
                 kept.append(statement)
-                code.append(array_code(statement.array, self.names).text)
+                code.append(self.text(statement))
         return tuple(reversed(kept))
 
     @cached_property
@@ -143,11 +144,17 @@ class Generator:
             found.append(Statement(of.name, statement.array, statement.label))
         return tuple(found)
 
+    def text(self, statement: Statement) -> str:
+        """The right side of a statement as code, printed once."""
+        if statement.array not in self.texts:
+            self.texts[statement.array] = array_code(statement.array, self.names).text
+        return self.texts[statement.array]
+
     def lines(self, statements: Iterable[Statement]) -> list[str]:
         """Lines of code, each with its equation's label in a comment."""
         found: list[str] = []
         for statement in statements:
-            code = array_code(statement.array, self.names).text
+            code = self.text(statement)
             found += labelled(f"{statement.target} = {code}", statement.label)
         return found
 
@@ -155,7 +162,7 @@ class Generator:
         """The entries of the dictionary of gradients."""
         found: list[str] = []
         for statement in self.gradients:
-            code = array_code(statement.array, self.names).text
+            code = self.text(statement)
             found += labelled(f'"{statement.target}": {code},', statement.label)
         return found
 
@@ -374,7 +381,7 @@ def _interface(generator: Generator) -> dict[str, object]:
 def _setup(generator: Generator, statements: Sequence[Statement]) -> list[str]:
     """The sizes that the formulas use, read off the arrays."""
     lines = ["N = x.shape[0]"]
-    code = "\n".join(array_code(s.array, generator.names).text for s in (*statements, *generator.gradients))
+    code = "\n".join(generator.text(s) for s in (*statements, *generator.gradients))
     for symbol, size in generator.model.sizes:
         name = generator.names.symbol(symbol)
         if not size.is_Integer and name in code and not any(line.startswith(f"{name} ") for line in lines):
@@ -486,18 +493,13 @@ def sample_options(generator: Generator) -> str:
 
 
 def _shape_literal(parameter: Quantity, model: Model) -> str:
-    keys = [_key(size, model) for size in parameter.dims]
-    return "(" + ", ".join(keys) + ("," if len(keys) == 1 else "") + ")"
+    return tuple_code([_key(size, model) for size in parameter.dims])
 
 
 def _key(size: sp.Expr, model: Model) -> str:
     """A size as it stands in PARAMETERS: a number, or a name in quotes."""
     declared = model.with_sizes(size)
     return str(declared) if declared.is_Integer else f'"{declared}"'
-
-
-def _size_code(size: sp.Expr) -> str:
-    return str(size)
 
 
 def python_name(name: str) -> str:

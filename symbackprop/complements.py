@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import sympy as sp
 
-from symbackprop.equations import Equation
 from symbackprop.indices import fresh_index, outermost, split_product
-from symbackprop.logarithms import all_but_one, with_definitions, without
-
-Definitions = Mapping[str, Equation]
+from symbackprop.logarithms import Definitions, all_but_one, with_definitions, without
 
 
 def cancelled_poles(expr: sp.Expr, definitions: Definitions) -> sp.Expr:
@@ -22,7 +19,7 @@ def cancelled_poles(expr: sp.Expr, definitions: Definitions) -> sp.Expr:
 
     since a_j / (1 - a_i) = exp(z_j) / (S - exp(z_i)). On the left two terms without bound cancel.
     """
-    if not any(_is_pole(power) for power in expr.atoms(sp.Pow)):
+    if not _has_pole(expr):
         return expr
     terms = list(_terms(expr))
     for total in [term for term in terms if _pole_in_sum(term)]:

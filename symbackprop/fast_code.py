@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import sympy as sp
 
 from symbackprop.nodes import Call, Dims, Graph, Node
-from symbackprop.numpy_code import Code, Names, scalar_code
+from symbackprop.numpy_code import Code, Names, scalar_code, tuple_code
 from symbackprop.plan import Plan
 from symbackprop.scalars import ScalarProgram
 
@@ -129,7 +129,7 @@ class FastCode:
     def scalar(self, node: Node) -> Code:
         """A number worked out in one expression; also a condition, entry by entry."""
         if node.operation == "scaled":
-            inner = Code(*self._inner(node.args[0]))
+            inner = self._inner(node.args[0])
             symbol = sp.Symbol("_inner", real=True)
             return scalar_code(sp.Mul(node.detail, symbol, evaluate=False), {symbol: inner}, self.names)
         if node.operation == "dot":
@@ -143,7 +143,7 @@ class FastCode:
             return self._applied(node)
         call = node.detail
         assert isinstance(call, Call), node.operation
-        args = [self._inner(arg)[0] for arg in node.args]
+        args = [self._inner(arg).text for arg in node.args]
         if node.operation == "pattern":
             return Code(f"({_filled(call, args)})")
         return Code(f"{call.function}({', '.join((*call.before, *args, *call.after))})")
@@ -152,20 +152,18 @@ class FastCode:
         sign = SIGNS.get(str(node.detail))
         args = [self._inner(arg) for arg in node.args]
         if sign is None:
-            return Code(f"np.{node.detail}({', '.join(text for text, _ in args)})")
+            return Code(f"np.{node.detail}({', '.join(arg.text for arg in args)})")
         binds = {"*": 2, "/": 2, "+": 1, "-": 1}.get(sign, 0)
-        left, right = Code(*args[0]), Code(*args[1])
+        left, right = args
         return Code(f"{left.inside(max(binds, 1))} {sign} {right.inside(binds + 1)}", binds)
 
-    def _inner(self, number: int) -> tuple[str, int]:
+    def _inner(self, number: int) -> Code:
         node = self.graph[number]
         if node.operation == "number":
-            code = scalar_code(node.detail, {}, self.names)
-            return code.text, code.binds
+            return scalar_code(node.detail, {}, self.names)
         if number in self.plan.names or node.operation in ("given", "ones", "transpose", "spread"):
-            return self.text(number), 5
-        code = self.scalar(node)
-        return code.text, code.binds
+            return Code(self.text(number))
+        return self.scalar(node)
 
     def entries(self, number: int) -> str:
         """A buffer as one long vector."""
@@ -237,5 +235,4 @@ def shape_code(dims: Dims, names: Names) -> str:
     >>> shape_code((n,), Names({n: "2"}))
     '(2,)'
     """
-    sizes = [names.symbol(size) for size in dims]
-    return "(" + ", ".join(sizes) + ("," if len(sizes) == 1 else "") + ")"
+    return tuple_code([names.symbol(size) for size in dims])

@@ -33,7 +33,7 @@ from symbackprop.functions import ScalarFunction
 from symbackprop.kernel_calls import as_printed
 from symbackprop.network import argument
 from symbackprop.nodes import Call, Dims, Graph
-from symbackprop.numpy_code import UFUNCS, Names, function_body, is_rectifier
+from symbackprop.numpy_code import UFUNCS, Names, einsum_pattern, function_body, is_rectifier
 
 Places = tuple[int, ...]
 
@@ -95,11 +95,10 @@ class Lowering:
 
     @value.register
     def _(self, array: Einsum) -> int:
-        letters = "abcdefghijklmnopqrstuvwxyz"
-        inputs = ",".join("".join(letters[n] for n in places) for places in array.inputs)
-        pattern = f'"{inputs}->{"".join(letters[n] for n in array.output)}"'
         args = [self.value(operand) for operand in array.operands]
-        return self.graph.node("call", args, Call("np.einsum", (pattern,), takes_out=True), array.dims)
+        return self.graph.node(
+            "call", args, Call("np.einsum", (einsum_pattern(array),), takes_out=True), array.dims
+        )
 
     @value.register
     def _(self, array: Total) -> int:

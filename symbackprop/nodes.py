@@ -7,20 +7,20 @@ node with two readers. Factors that are the same for every entry travel on a nod
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import sympy as sp
 
 Dims = tuple[sp.Expr, ...]
 
+Item = TypeVar("Item", bound=Hashable)
+
 ONE = sp.Integer(1)
 
 LINEAR = frozenset({"transpose", "spread", "full", "product", "dot", "add", "subtract", "multiply", "divide"})
 """Operations that a factor of an argument passes through."""
-
-ELEMENTWISE = frozenset({"apply", "scaled"})
-"""Operations that may write over an argument while they read it."""
 
 
 @dataclass(frozen=True)
@@ -223,13 +223,20 @@ class Graph:
 
     def below(self, roots: Sequence[int]) -> Iterator[int]:
         """Every node that the roots need, arguments first."""
-        seen: set[int] = set()
-        stack = [(root, False) for root in reversed(roots)]
-        while stack:
-            number, done = stack.pop()
-            if done:
-                yield number
-            elif number not in seen:
-                seen.add(number)
-                stack.append((number, True))
-                stack += [(arg, False) for arg in reversed(self.nodes[number].args)]
+        return arguments_first(roots, lambda number: self.nodes[number].args)
+
+
+def arguments_first(
+    roots: Sequence[Item], arguments: Callable[[Item], Sequence[Item]], known: Container[Item] = ()
+) -> Iterator[Item]:
+    """Everything that the roots need and that isn't known, arguments first."""
+    seen: set[Item] = set()
+    stack = [(root, False) for root in reversed(roots)]
+    while stack:
+        item, ready = stack.pop()
+        if ready:
+            yield item
+        elif item not in seen and item not in known:
+            seen.add(item)
+            stack.append((item, True))
+            stack += [(arg, False) for arg in reversed(arguments(item))]

@@ -8,7 +8,7 @@ an array.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -24,8 +24,8 @@ from symbackprop.plan import Instruction, Plan
 from symbackprop.scalars import BINDS
 
 INDICES = ("n", "j", "k")
-TINY = 1024
-"""Up to so many entries of a weight a product is a loop: the call of BLAS would take longer."""
+TINY = 16
+"""A product is a loop up to this product of its axes without the examples: BLAS's call takes longer."""
 
 FUNCTIONS: Mapping[str, str] = {
     "exp": "math.exp",
@@ -92,23 +92,6 @@ class NumbaCode:
 
     # reads and memory
 
-    def reads(self, number: int) -> Iterator[int]:
-        """The results that a node reads, through what is written inline."""
-        for arg in self.graph[number].args:
-            if arg in self.plan.names:
-                yield arg
-            else:
-                yield from self.reads(arg)
-
-    @cached_property
-    def last_read(self) -> Mapping[int, int]:
-        """Where each result is read for the last time."""
-        found: dict[int, int] = {}
-        for place, step in enumerate(self.plan.instructions):
-            for read in (step.node,) if step.copies else self.reads(step.node):
-                found[read] = place
-        return found
-
     @cached_property
     def memory_of(self) -> Mapping[str, int]:
         """Which buffer a name stands for."""
@@ -116,9 +99,7 @@ class NumbaCode:
 
     def kept(self, step: Instruction, end: int) -> bool:
         """Whether a result of a loop is read after it."""
-        gradient = self.plan.buffers[self.memory_of[step.target]].names[0] == step.target
-        wanted = gradient and step.target.startswith("grad_")
-        return wanted or self.last_read.get(step.node, -1) > end
+        return self.plan.last_read[step.node] > end
 
     # loops
 
@@ -237,7 +218,7 @@ class NumbaCode:
         """Whether the axes of the product without the examples have few entries in all."""
         dims = {*self.graph.dims(node.args[0]), *self.graph.dims(node.args[1])} - {EXAMPLES}
         numbers = [self.sizes.get(dim, dim) for dim in dims]
-        return all(n.is_Integer for n in numbers) and bool(sp.Mul(*numbers) <= 16)
+        return all(n.is_Integer for n in numbers) and bool(sp.Mul(*numbers) <= TINY)
 
     def product_in_loops(self, node: Node, target: str, label: str) -> list[str]:
         """Row by row; the inner loop goes along the rows of the result."""

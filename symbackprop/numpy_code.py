@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import singledispatch
+from functools import cache, singledispatch
 
 import sympy as sp
 from sympy.logic.boolalg import Boolean
@@ -202,11 +202,8 @@ def _(array: Others, names: Names) -> Code:
 
 @_array.register
 def _(array: Einsum, names: Names) -> Code:
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    inputs = ",".join("".join(letters[n] for n in places) for places in array.inputs)
-    output = "".join(letters[n] for n in array.output)
     operands = ", ".join(_array(operand, names).text for operand in array.operands)
-    return Code(f'np.einsum("{inputs}->{output}", {operands})')
+    return Code(f"np.einsum({einsum_pattern(array)}, {operands})")
 
 
 @_array.register
@@ -411,10 +408,30 @@ def _(expr: ScalarFunction, scope: _Scalar) -> Code:
     return Code(f"{_define(expr, body, scope.names)}({arg.text})")
 
 
+def tuple_code(parts: Sequence[str]) -> str:
+    """A tuple as Python writes it.
+
+    >>> tuple_code(["2"])
+    '(2,)'
+    """
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+
+
+def einsum_pattern(array: Einsum) -> str:
+    """The string that tells ``einsum`` which axes are which, in its quotes."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    *inputs, output = ("".join(letters[n] for n in places) for places in (*array.inputs, array.output))
+    return f'"{",".join(inputs)}->{output}"'
+
+
 def function_body(function: ScalarFunction) -> sp.Expr:
     """The formula of a scalar function, or of its derivative, in a form that can be evaluated."""
-    formula = function.formula
-    for _ in range(function.order):
+    return _body(function.formula, function.order)
+
+
+@cache
+def _body(formula: sp.Expr, order: int) -> sp.Expr:
+    for _ in range(order):
         formula = derivative(formula, Z)
     return stable(formula)
 

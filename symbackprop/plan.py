@@ -16,7 +16,7 @@ from functools import cached_property
 
 import sympy as sp
 
-from symbackprop.nodes import Dims, Graph
+from symbackprop.nodes import Dims, Graph, arguments_first
 
 VIEWS = frozenset({"transpose", "spread"})
 ALWAYS_THERE = frozenset({"given", "number", "ones"})
@@ -64,6 +64,7 @@ class Plan:
     instructions: tuple[Instruction, ...]
     buffers: tuple[Buffer, ...]
     names: Mapping[int, str]
+    last_read: Mapping[int, int]
 
 
 def plan(graph: Graph, goals: Sequence[Goal], sizes: Mapping[sp.Symbol, sp.Expr]) -> Plan:
@@ -75,7 +76,7 @@ def plan(graph: Graph, goals: Sequence[Goal], sizes: Mapping[sp.Symbol, sp.Expr]
         Instruction(step.node, step.copy_to or names[step.node], step.label, step.section, bool(step.copy_to))
         for step in schedule.steps
     )
-    return Plan(graph, instructions, memory.buffers, names)
+    return Plan(graph, instructions, memory.buffers, names, schedule.last_read)
 
 
 # --- the order -----------------------------------------------------------------------------------
@@ -232,18 +233,9 @@ class _Order:
 
     def missing(self, root: int) -> list[int]:
         """What has to be worked out for a node, in order."""
-        schedule, found = self.schedule, []
-        stack, seen = [(root, False)], set()
-        while stack:
-            number, ready = stack.pop()
-            if ready:
-                if number not in schedule.inline:
-                    found.append(number)
-            elif number not in seen and number not in self.done:
-                seen.add(number)
-                stack.append((number, True))
-                stack += [(arg, False) for arg in reversed(schedule.graph[number].args)]
-        return found
+        graph, inline = self.schedule.graph, self.schedule.inline
+        order = arguments_first([root], lambda number: graph[number].args, self.done)
+        return [number for number in order if number not in inline]
 
     def hand_over(self, goal: Goal) -> None:
         """A gradient that is somebody else's array already, or none at all, is copied."""

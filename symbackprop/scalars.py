@@ -16,7 +16,7 @@ from math import prod
 import sympy as sp
 
 from symbackprop.forward import EXAMPLES
-from symbackprop.nodes import Dims, Graph, Node
+from symbackprop.nodes import Dims, Graph, Node, arguments_first
 from symbackprop.numpy_code import Code, Names, scalar_code
 from symbackprop.plan import Goal
 
@@ -127,10 +127,9 @@ class Scalars:
 
     def entries(self, number: int) -> Iterator[Entry]:
         """Every entry of a node."""
-        ranges = [range(self.size(dim)) for dim in self.graph.dims(number)]
-        if prod(map(len, ranges)) > MOST_ENTRIES:
+        if prod(map(self.size, self.graph.dims(number))) > MOST_ENTRIES:
             raise NotScalar
-        return (self.seen_through((number, indices)) for indices in product(*ranges))
+        return map(self.seen_through, self.places(number))
 
     def seen_through(self, entry: Entry) -> Entry:
         """The entry itself, where this one is a view of it."""
@@ -220,21 +219,9 @@ class Scalars:
 
     def code(self, entry: Entry) -> Code:
         """What stands for an entry where it is read: its variable, or its expression."""
-        for each in self._missing(entry):
+        for each in list(arguments_first([entry], self.operands, self.known)):
             self.known[each] = self.written(each)
         return self.known[entry]
-
-    def _missing(self, entry: Entry) -> list[Entry]:
-        found, stack, seen = [], [(entry, False)], set()
-        while stack:
-            each, ready = stack.pop()
-            if ready:
-                found.append(each)
-            elif each not in self.known and each not in seen:
-                seen.add(each)
-                stack.append((each, True))
-                stack += [(operand, False) for operand in reversed(self.operands(each))]
-        return found
 
     def written(self, entry: Entry) -> Code:
         number, _ = entry

@@ -17,6 +17,7 @@ from symbackprop.codegen import (
 from symbackprop.errors import NoRule
 from symbackprop.forward import Model
 from symbackprop.numba_code import NumbaCode
+from symbackprop.numpy_code import tuple_code
 from symbackprop.render import fill
 from symbackprop.targets import TARGETS, Target, in_every_function
 from symbackprop.updates import with_update
@@ -63,19 +64,15 @@ def _more_keys(
         "kernels_text": f"\n\n{kernels}" if kernels else "",
         "binary_functions": [n for n in ("maximum", "minimum", "logaddexp") if f"_{n}(" in text],
         "kept": _kept(generator, keys),
-        "numbers": _tuple(numbers),
+        "numbers": tuple_code(numbers),
         "static_names": json.dumps(functions),
-        "functions": _tuple(functions),
+        "functions": tuple_code(functions),
         **_unpacked(functions, "functions", keys),
         **_unpacked(numbers, "options", keys, "numbers"),
-        "floats": _tuple([f"jnp.asarray({name}, x.dtype)" for name in numbers]),
+        "floats": tuple_code([f"jnp.asarray({name}, x.dtype)" for name in numbers]),
         "wrt_input": wrt_input,
         "and_input": " and to x" if wrt_input else "",
     } | _with_space(target, keys)
-
-
-def _tuple(parts: Sequence[str]) -> str:
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
 def _with_space(target: Target, keys: Mapping[str, object]) -> dict[str, object]:
