@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from outside import program
 
 from symbackprop.progress import PATIENCE
 
@@ -19,3 +20,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def update(request: pytest.FixtureRequest) -> bool:
     """Whether generated files are to be rewritten and not compared."""
     return bool(request.config.getoption("--update"))
+
+
+@pytest.fixture(scope="session")
+def tex() -> str:
+    return program("pdflatex", "texlive-latex-extra lmodern")
+
+
+@pytest.fixture(scope="session")
+def pandoc() -> str:
+    return program("pandoc", "pandoc")

@@ -6,7 +6,6 @@ of it, since the macros of a notation are the same for every network.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -66,17 +65,6 @@ class Silent:
         from symbackprop.check import Finding
 
         return Finding(equality, "none", None, True)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def tex() -> str:
-    """pdflatex; without it a test is skipped, and fails where a machine is meant to have it."""
-    found = shutil.which("pdflatex")
-    if found is None and os.environ.get("CI"):
-        pytest.fail("CI is set, and there is no pdflatex: apt-get install texlive-latex-extra lmodern")
-    if found is None:
-        pytest.skip("there is no pdflatex: apt-get install texlive-latex-extra lmodern")
-    return found
 
 
 def written(folder: Path, notation: str, language: str) -> list[str]:

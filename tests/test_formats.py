@@ -7,7 +7,6 @@ import html
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from outside import program
 
 import symbackprop as sb
 from symbackprop import katex
@@ -72,21 +72,6 @@ def run(*arguments: object) -> Result:
 def chains(made: Document) -> list[Chain]:
     blocks = (block for section in made.sections for block in section.blocks)
     return [chain for block in blocks if isinstance(block, Display) for chain in block.chains]
-
-
-def needed(program: str, package: str) -> str:
-    """An outside program; without it a test is skipped, and fails where a machine is meant to have it."""
-    found = shutil.which(program)
-    if found is None and os.environ.get("CI"):
-        pytest.fail(f"CI is set, and there is no {program}: apt-get install {package}")
-    if found is None:
-        pytest.skip(f"there is no {program}: apt-get install {package}")
-    return found
-
-
-@pytest.fixture
-def tex() -> str:
-    return needed("pdflatex", "texlive-latex-extra lmodern")
 
 
 def log_of(tex: str, file: Path, passes: int = 2) -> str:
@@ -304,7 +289,7 @@ def test_the_slides_are_a_pdf_with_a_page_for_each_step(tex: str) -> None:
     pdf = result.stdout.splitlines()[-1]
     assert pdf == f"output/{TINY}/{TINY}-slides.pdf"
     told = subprocess.run(
-        [needed("pdfinfo", "poppler-utils"), pdf], capture_output=True, text=True, check=True
+        [program("pdfinfo", "poppler-utils"), pdf], capture_output=True, text=True, check=True
     )
     steps = sum(len(chain.rows) - 1 for chain in chains(document(TINY, "index", budget=SLIDE)))
     assert int(re.search(r"Pages: +(\d+)", told.stdout)[1]) > steps > 10
@@ -429,11 +414,6 @@ def test_words_in_formulas_are_letters_in_every_language() -> None:
     text = markdown(replace(made, certificate=replace(made.certificate, findings=findings)))
     (marked,) = {*re.findall(r"\\quad\\text\{(\[.*?\])\}", text)}
     assert marked.isprintable() and "\\" not in marked and any(ord(char) > 127 for char in marked)
-
-
-@pytest.fixture(scope="module")
-def pandoc() -> str:
-    return needed("pandoc", "pandoc")
 
 
 def converted(pandoc: str, text: str, to: str) -> str:

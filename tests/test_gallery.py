@@ -227,17 +227,6 @@ PLAIN = r"""\documentclass{article}
 """
 
 
-@pytest.fixture
-def tex() -> str:
-    """pdflatex; without it a test is skipped, and fails where a machine is meant to have it."""
-    found = shutil.which("pdflatex")
-    if found is None and os.environ.get("CI"):
-        pytest.fail("CI is set, and there is no pdflatex: apt-get install texlive-latex-extra lmodern")
-    if found is None:
-        pytest.skip("there is no pdflatex: apt-get install texlive-latex-extra lmodern")
-    return found
-
-
 def compiled(tex: str, folder: Path, source: str, passes: int = 2) -> str:
     """The log of the last pass."""
     (folder / "main.tex").write_text(source)

@@ -8,7 +8,6 @@ import math
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 
@@ -858,17 +857,6 @@ def test_a_network_of_fifty_layers_is_printed():
 # --- TeX ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def needs_tex():
-    """The path of pdflatex; without it the test is skipped, but never in CI."""
-    program = shutil.which("pdflatex")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("pdflatex is missing: apt-get install texlive-latex-extra lmodern")
-        pytest.skip("pdflatex is missing: apt-get install texlive-latex-extra lmodern")
-    return program
-
-
 def typeset(program, folder, body, preamble=""):
     (folder / "symbackprop.sty").write_text(style_package(load_notation()))
     source = (
@@ -889,28 +877,28 @@ def typeset(program, folder, body, preamble=""):
     return run.stdout
 
 
-def test_everything_compiles_and_nothing_is_overfull(needs_tex, tmp_path, printed):
+def test_everything_compiles_and_nothing_is_overfull(tex, tmp_path, printed):
     blocks = []
     for expr, names, _ in printed:
         rows = [
             rf"&{row}" if at == 0 else rf"&\quad {row}" for at, row in enumerate(latex_rows(expr, names, 66))
         ]
         blocks.append("\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}")
-    log = typeset(needs_tex, tmp_path, "\n".join(blocks))
+    log = typeset(tex, tmp_path, "\n".join(blocks))
     assert "Overfull" not in log
     assert "undefined" not in log
 
 
-def test_estimated_widths_are_those_of_tex(needs_tex, tmp_path, printed):
+def test_estimated_widths_are_those_of_tex(tex, tmp_path, printed):
     """Within an eighth, or two characters for short formulas, of what TeX measures."""
-    shown = sorted({tex for _, _, tex in printed if r"\begin" not in tex})
-    lines = [rf"\setbox0=\hbox{{$\displaystyle {tex}$}}\typeout{{WIDTH \the\wd0}}" for tex in shown]
-    log = typeset(needs_tex, tmp_path, "\n".join(lines))
+    shown = sorted({row for _, _, row in printed if r"\begin" not in row})
+    lines = [rf"\setbox0=\hbox{{$\displaystyle {row}$}}\typeout{{WIDTH \the\wd0}}" for row in shown]
+    log = typeset(tex, tmp_path, "\n".join(lines))
     measured = [float(width) / 5.0 for width in re.findall(r"WIDTH ([\d.]+)pt", log)]
     assert len(measured) == len(shown)
-    for tex, width in zip(shown, measured, strict=True):
-        estimate = rendered_width(tex, load_notation())
-        assert abs(estimate - width) <= max(2.0, 0.12 * width), (tex, estimate, width)
+    for row, width in zip(shown, measured, strict=True):
+        estimate = rendered_width(row, load_notation())
+        assert abs(estimate - width) <= max(2.0, 0.12 * width), (row, estimate, width)
 
 
 # --- text and letters ---------------------------------------------------------------------------
@@ -936,16 +924,14 @@ def test_free_text_is_escaped(text, expected):
     assert escape_text(text) == expected
 
 
-def test_any_text_compiles(needs_tex, tmp_path):
+def test_any_text_compiles(tex, tmp_path):
     rng = random.Random(5)
     odd = ["".join(rng.choice(r"\{}$&%#_^~<>|\"`'[]()-=*abcz0?!,") for _ in range(40)) for _ in range(20)]
     wide = [
         "".join(chr(c) for c in range(first, first + 64))
         for first in (32, 160, 224, 256, 320, 880, 944, 8208)
     ]
-    typeset(
-        needs_tex, tmp_path, "\n\n".join(escape_text(text) for text in [*odd, *wide, *(t for t, _ in TITLES)])
-    )
+    typeset(tex, tmp_path, "\n\n".join(escape_text(text) for text in [*odd, *wide, *(t for t, _ in TITLES)]))
 
 
 def test_letters_of_names():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -62,16 +60,6 @@ def collection(activation):
             continue
 
 
-@pytest.fixture(scope="module")
-def pdflatex():
-    program = shutil.which("pdflatex")
-    if program is None and os.environ.get("CI"):
-        pytest.fail("pdflatex is missing: apt-get install texlive-latex-extra lmodern")
-    if program is None:
-        pytest.skip("pdflatex is missing: apt-get install texlive-latex-extra lmodern")
-    return program
-
-
 def compiled(program: str, folder: Path, preamble: str, names: list[str]) -> str:
     """The log of an article that holds these fragments."""
     body = "".join(rf"\typeout{{FRAGMENT {name}}}\input{{{name}}}\clearpage" + "\n" for name in names)
@@ -95,7 +83,7 @@ def complaints(log: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("activation", [*ACTIVATIONS, *OWN_ACTIVATIONS])
-def test_no_formula_is_wider_than_the_page(activation, pdflatex, tmp_path):
+def test_no_formula_is_wider_than_the_page(activation, tex, tmp_path):
     names = []
     for network in collection(activation):
         document = sb.derive(network).document(forms=("index", "matrix"))
@@ -105,17 +93,17 @@ def test_no_formula_is_wider_than_the_page(activation, pdflatex, tmp_path):
         names.append(network.name)
     assert names
     for preamble in PREAMBLES.values():
-        assert not complaints(compiled(pdflatex, tmp_path, preamble, names))
+        assert not complaints(compiled(tex, tmp_path, preamble, names))
 
 
-def test_what_is_too_wide_is_found(pdflatex, tmp_path):
+def test_what_is_too_wide_is_found(tex, tmp_path):
     """The test above can fail: a long line, and an error."""
     (tmp_path / "symbackprop.sty").write_text("")
     (tmp_path / "wide.tex").write_text(
         r"\begin{align} " + " + ".join("abcdefghij" for _ in range(12)) + r"\end{align}"
     )
     (tmp_path / "wrong.tex").write_text(r"$a^{2}^{3}$")
-    found = complaints(compiled(pdflatex, tmp_path, PREAMBLES["plain"], ["wide", "wrong"]))
+    found = complaints(compiled(tex, tmp_path, PREAMBLES["plain"], ["wide", "wrong"]))
     assert [line.split(":")[0] for line in found] == ["wide", "wrong"]
 
 

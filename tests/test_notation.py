@@ -1,8 +1,6 @@
 """Notations: the data is complete, what is wrong is refused in a sentence, and the package can be used."""
 
-import os
 import re
-import shutil
 import subprocess
 import tomllib
 from importlib.resources import files
@@ -208,7 +206,7 @@ def test_the_package_provides_every_macro_and_needs_amsmath_only():
     assert text.endswith("\\endinput\n")
 
 
-def test_a_lecturers_definitions_win_before_and_after(tmp_path, needs_tex):
+def test_a_lecturers_definitions_win_before_and_after(tmp_path, tex):
     (tmp_path / "symbackprop.sty").write_text(package())
     source = r"""\documentclass{article}
 \newcommand{\sbpactletter}{h}
@@ -222,7 +220,7 @@ $\sbpact{1}{j} \sbpweight{1}{j}{k}$
 """
     (tmp_path / "t.tex").write_text(source)
     run = subprocess.run(
-        [needs_tex, "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
+        [tex, "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -231,14 +229,3 @@ $\sbpact{1}{j} \sbpweight{1}{j}{k}$
     assert run.returncode == 0, run.stdout[-2000:]
     assert "\nA:h\n" in run.stdout
     assert r"W:\theta _{jk}" in run.stdout
-
-
-@pytest.fixture
-def needs_tex():
-    """The path of pdflatex; without it the test is skipped, but never in CI."""
-    program = shutil.which("pdflatex")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("pdflatex is missing: apt-get install texlive-latex-extra lmodern")
-        pytest.skip("pdflatex is missing: apt-get install texlive-latex-extra lmodern")
-    return program

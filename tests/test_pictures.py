@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import shutil
 import subprocess
@@ -441,17 +440,6 @@ def test_the_styles_of_the_package_are_those_that_drawings_use():
         assert re.search(rf"\.sbp-{name}\b", css), name
 
 
-@pytest.fixture
-def needs_tex() -> str:
-    """pdflatex; without it a test is skipped, and fails where a machine is meant to have it."""
-    found = shutil.which("pdflatex")
-    if found is None and os.environ.get("CI"):
-        pytest.fail("CI is set, and there is no pdflatex: apt-get install texlive-latex-extra lmodern")
-    if found is None:
-        pytest.skip("there is no pdflatex: apt-get install texlive-latex-extra lmodern")
-    return found
-
-
 def typeset(source: str, folder: Path, notation: str = "nielsen") -> str:
     """The log of a document that compiles."""
     style = style_package(load_notation(notation))
@@ -465,7 +453,7 @@ def typeset(source: str, folder: Path, notation: str = "nielsen") -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("notation", notations())
-def test_every_picture_compiles_and_fits_on_its_page(notation, tmp_path, needs_tex):
+def test_every_picture_compiles_and_fits_on_its_page(notation, tmp_path, tex):
     """All of them in one article: no error, no overfull box, none wider than the text."""
     names = (*EXAMPLES, *WIDTHS) if notation == "nielsen" else EVERYDAY
     shown = [picture(name, notation).to_tikz() for name in names]
@@ -488,7 +476,7 @@ def test_every_picture_compiles_and_fits_on_its_page(notation, tmp_path, needs_t
 
 
 @pytest.mark.slow
-def test_a_picture_on_a_page_of_its_own(needs_tex):
+def test_a_picture_on_a_page_of_its_own(tex):
     shown = picture("two-two-two")
     assert shown.to_pdf().startswith(b"%PDF")
     style = style_package(shown.notation)
@@ -500,7 +488,7 @@ def test_a_picture_on_a_page_of_its_own(needs_tex):
 
 
 @pytest.mark.slow
-def test_a_very_wide_picture_is_turned_where_pages_are_high(tmp_path, needs_tex):
+def test_a_very_wide_picture_is_turned_where_pages_are_high(tmp_path, tex):
     """The graph of the 2-2-2 network, measured after it has been fitted into an article and onto a slide."""
     shown = picture("two-two-two", which="graph").to_tikz()
     sizes = {}
@@ -522,7 +510,7 @@ def test_a_very_wide_picture_is_turned_where_pages_are_high(tmp_path, needs_tex)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("order", [("tikz", "symbackprop"), ("symbackprop", "tikz")])
-def test_a_lecturers_styles_and_macros_win(order, tmp_path, needs_tex):
+def test_a_lecturers_styles_and_macros_win(order, tmp_path, tex):
     packages = "".join(rf"\usepackage{{{name}}}" for name in order)
     source = "\n".join(
         [
@@ -541,7 +529,7 @@ def test_a_lecturers_styles_and_macros_win(order, tmp_path, needs_tex):
     assert re.search(r"C:.{0,9}macro:.{0,40}fill=black!10", log)
 
 
-def test_a_fragment_of_formulas_still_needs_no_tikz(tmp_path, needs_tex):
+def test_a_fragment_of_formulas_still_needs_no_tikz(tmp_path, tex):
     source = r"\documentclass{article}\usepackage{symbackprop}\begin{document}$\sbpact{1}{j}$\end{document}"
     assert "pgf" not in typeset(source, tmp_path)
 
@@ -561,7 +549,7 @@ def test_without_pdflatex_a_pdf_says_how_to_get_it(monkeypatch):
         picture("2-2-2").to_pdf()
 
 
-def test_an_error_of_latex_is_one_sentence(needs_tex):
+def test_an_error_of_latex_is_one_sentence(tex):
     broken = r"\documentclass{article}\begin{document}\nonsense\end{document}"
     with pytest.raises(sb.SymbackpropError, match=r"pdflatex stopped: ! Undefined control sequence"):
         compiled({"t.tex": broken}, "t.tex")

@@ -1,23 +1,15 @@
 """Every target computes what the NumPy module computes, and its library's own tools agree with it."""
 
-import importlib.util
-import os
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from outside import library
 
 import symbackprop as sb
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
-def library(name):
-    """A library, or the reason why its tests are passed over; in CI it must be there."""
-    if importlib.util.find_spec(name) is None and not os.environ.get("CI"):
-        pytest.skip(f"{name} is not installed: pip install 'symbackprop[targets]'")
-    return importlib.import_module(name)
 
 
 def network(*layers, cost="squared_error", **more):

@@ -1,11 +1,10 @@
 """Training steps: the generated update is its formulas, and networks learn with it, on every target."""
 
-import importlib.util
-import os
 from functools import cache
 
 import numpy as np
 import pytest
+from outside import library
 from sklearn.datasets import load_digits, make_moons
 from sklearn.model_selection import train_test_split
 
@@ -13,13 +12,6 @@ import symbackprop as sb
 from symbackprop.catalogue import UPDATES
 
 RULES = sorted(UPDATES)
-
-
-def library(name):
-    """A library, or the reason why its tests are passed over; in CI it must be there."""
-    if importlib.util.find_spec(name) is None and not os.environ.get("CI"):
-        pytest.skip(f"{name} is not installed: pip install 'symbackprop[targets]'")
-    return importlib.import_module(name)
 
 
 def compiled(source):
