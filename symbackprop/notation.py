@@ -17,28 +17,24 @@ counting starts, whether biases are folded into the weights, what is a row and w
 
 from __future__ import annotations
 
-import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from symbackprop.errors import Problem, SpecError, SymbackpropError
+from symbackprop.errors import SpecError, SymbackpropError
 from symbackprop.fields import good_fields
 from symbackprop.mistakes import ABSENT, Mistakes
 from symbackprop.names import did_you_mean, one_line, quoted
 from symbackprop.notation_clashes import clashes
 from symbackprop.notation_macros import Macro, function_macro, macros_of, word_macros
 from symbackprop.notation_model import TABLES, NotationTable
+from symbackprop.table_files import Tables, own_tables, shipped_names, shipped_tables
 from symbackprop.words import Words, load_words
 
 DEFAULT = "nielsen"
 """The notation that is used where none is asked for."""
-
-Tables = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -148,7 +144,7 @@ def load_notation(name: str = DEFAULT) -> Notation:
     symbackprop.errors.SymbackpropError: there is no notation 'nielson'; did you mean nielsen?
     """
     if name.endswith(".toml"):
-        return notation_from(Path(name).stem, _parsed(name), one_line(name))
+        return notation_from(Path(name).stem, own_tables(name, "a notation", shipped()), one_line(name))
     return notation_from(name, _tables(name), f"notation {name}")
 
 
@@ -179,8 +175,7 @@ def notation_from(name: str, data: Mapping[str, Any], source: str = "") -> Notat
 
 def shipped() -> list[str]:
     """The names of the notations that come with the package."""
-    folder = files("symbackprop").joinpath("notations")
-    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return shipped_names("notations")
 
 
 def _notation(name: str, tables: Tables, macros: tuple[Macro, ...]) -> Notation:
@@ -213,22 +208,7 @@ def _tables(name: str) -> Tables:
     if name not in shipped():
         hint = did_you_mean(name, shipped()) or f": choose one of {', '.join(shipped())}, or a .toml file"
         raise SymbackpropError(f"there is no notation {quoted(name)}{hint}")
-    return tomllib.loads(files("symbackprop").joinpath("notations", f"{name}.toml").read_text("utf-8"))
-
-
-def _parsed(path: str) -> Tables:
-    """The tables of a user's file."""
-    source = one_line(path)
-    try:
-        with open(os.fspath(path), "rb") as file:
-            return tomllib.loads(file.read(1_000_000).decode("utf-8-sig"))
-    except FileNotFoundError:
-        reason = f"there is no such file; a notation is a TOML file or one of {', '.join(shipped())}"
-    except OSError as error:
-        reason = f"this file can't be read ({error.strerror})"
-    except (ValueError, RecursionError) as error:
-        reason = f"this is not TOML: {one_line(str(error))}"
-    raise SpecError(source, [Problem("", None, reason)])
+    return shipped_tables("notations", name)
 
 
 def _checked(data: Mapping[str, Any], mistakes: Mistakes) -> Tables:

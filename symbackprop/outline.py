@@ -6,12 +6,12 @@ An outline is a TOML file in ``outlines/``. It has no formula of its own: an ite
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Any
+
+from symbackprop.table_files import shipped_names, shipped_tables
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def load_outline(name: str) -> Outline:
     >>> load_outline("jagtap").ids[:3]
     ('J1', 'J2', 'J3')
     """
-    data = tomllib.loads(files("symbackprop").joinpath("outlines", f"{name}.toml").read_text("utf-8"))
+    data = shipped_tables("outlines", name)
     parts = tuple(Part(part["heading"], tuple(map(_item, part["items"]))) for part in data["parts"])
     return Outline(name, data["description"], parts, tuple(data.get("weights", ())))
 
@@ -66,8 +66,7 @@ def outlines() -> list[str]:
     >>> "jagtap" in outlines()
     True
     """
-    folder = files("symbackprop").joinpath("outlines")
-    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return shipped_names("outlines")
 
 
 def _item(table: Mapping[str, Any]) -> Item:

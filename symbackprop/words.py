@@ -6,19 +6,16 @@ keys, and in a sentence no placeholder ``{name}`` that the English sentence hasn
 
 from __future__ import annotations
 
-import os
 import string
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-from symbackprop.errors import Problem, SpecError, SymbackpropError
+from symbackprop.errors import SpecError, SymbackpropError
 from symbackprop.mistakes import ABSENT, Mistakes
 from symbackprop.names import did_you_mean, one_line, quoted
+from symbackprop.table_files import Tables, own_tables, shipped_names, shipped_tables
 
 DEFAULT_LANGUAGE = "en"
 """The language that is used where none is asked for."""
@@ -32,8 +29,6 @@ _ABOUT = {
     "hyphenation": 'the name that TeX has for the language\'s hyphenation, such as "french"',
     "like": "the name of a language whose words hold where this file has none",
 }
-
-Tables = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -80,8 +75,7 @@ def languages() -> dict[str, str]:
 
 def shipped_languages() -> list[str]:
     """The names of the languages that come with the package."""
-    folder = files("symbackprop").joinpath("words")
-    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return shipped_names("words")
 
 
 @cache
@@ -100,7 +94,7 @@ def load_words(language: str = DEFAULT_LANGUAGE) -> Words:
     symbackprop.errors.SymbackpropError: there is no language 'fr': choose one of de, en, or a .toml file
     """
     if language.endswith(".toml"):
-        return words_from(_parsed(language), one_line(language))
+        return words_from(own_tables(language, "a language", shipped_languages()), one_line(language))
     if language not in shipped_languages():
         known = shipped_languages()
         hint = did_you_mean(language, known) or f": choose one of {', '.join(known)}, or a .toml file"
@@ -220,19 +214,4 @@ def _english() -> dict[str, dict[str, str]]:
 
 @cache
 def _read(language: str) -> Tables:
-    return tomllib.loads(files("symbackprop").joinpath("words", f"{language}.toml").read_text("utf-8"))
-
-
-def _parsed(path: str) -> Tables:
-    """The tables of a user's file."""
-    source = one_line(path)
-    try:
-        return tomllib.loads(Path(os.fspath(path)).read_bytes()[:1_000_000].decode("utf-8-sig"))
-    except FileNotFoundError:
-        known = ", ".join(shipped_languages())
-        reason = f"there is no such file; a language is a TOML file or one of {known}"
-    except OSError as error:
-        reason = f"this file can't be read ({error.strerror})"
-    except (ValueError, RecursionError) as error:
-        reason = f"this is not TOML: {one_line(str(error))}"
-    raise SpecError(source, [Problem("", None, reason)])
+    return shipped_tables("words", language)
