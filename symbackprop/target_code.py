@@ -82,7 +82,7 @@ def _with_space(target: Target, keys: Mapping[str, object]) -> dict[str, object]
     bodies = {
         "forward_setup": ("forward_lines",),
         "cost_setup": ("cost_forward_lines", "cost_lines"),
-        "setup": ("forward_lines", "cost_lines", "backward_lines", "gradient_lines"),
+        "setup": ("gradient_forward_lines", "cost_lines", "backward_lines", "gradient_lines"),
     }
     found: dict[str, object] = {}
     for setup, parts in bodies.items():
@@ -105,7 +105,7 @@ def _kept(generator: Generator, keys: Mapping[str, object]) -> list[str]:
     return _used(names, keys, ("setup", *_BACKWARD))
 
 
-_FORWARD, _BACKWARD = ("forward_lines", "cost_lines"), ("backward_lines", "gradient_lines")
+_FORWARD, _BACKWARD = ("gradient_forward_lines", "cost_lines"), ("backward_lines", "gradient_lines")
 
 
 def _used(names: Sequence[str], keys: Mapping[str, object], parts: Sequence[str]) -> list[str]:
