@@ -4,7 +4,7 @@
 
 from typing import Annotated, Any, Literal
 
-from symbackprop.fields import Field, List, Model, Table, Text
+from symbackprop.fields import Field, List, Model, Table, Text, one_of
 
 _LETTER = "LaTeX that takes indices, such as \"z\" or '\\delta'"
 
@@ -70,6 +70,12 @@ class LayerTable(Model):
     )
 
 
+def _zero_or_one(value: int) -> int:
+    if value not in (0, 1):
+        raise ValueError
+    return value
+
+
 class IndexTable(Model):
     """``[index]``"""
 
@@ -77,9 +83,7 @@ class IndexTable(Model):
         description="the order is to-from (w_jk leads to unit j from unit k) or from-to (w_kj does)"
     )
     separator: Literal["", ",", " "] = Field(description='the separator is nothing, "" or a comma ","')
-    start: Annotated[Any, lambda value: _choice(value, (0, 1))] = Field(
-        description="units are counted from 0 or from 1"
-    )
+    start: Annotated[Any, one_of(int), _zero_or_one] = Field(description="units are counted from 0 or from 1")
     here: Latex = Field(description="the letter for units of the layer that a formula is about")
     before: Latex = Field(description="the letter for units of the layer before it")
     after: Latex = Field(description="the letter for units of the layer after it")
@@ -183,9 +187,3 @@ TABLES: dict[str, type[Model]] = {
     "example": ExampleTable,
 }
 """The tables whose keys are known; ``functions`` and ``macros`` have names of their own."""
-
-
-def _choice(value: Any, choices: tuple[Any, ...]) -> Any:
-    if isinstance(value, bool) or value not in choices:
-        raise ValueError
-    return value

@@ -65,6 +65,7 @@ def test_a_notation_is_data(changes, expected):
         ({"layer": {"style": "dots"}}, "layer.style: 'dots': the style of a layer is bare, parentheses"),
         ({"index": {"order": "both"}}, "index.order: 'both': the order is to-from"),
         ({"index": {"start": 2}}, "index.start: 2: units are counted from 0 or from 1"),
+        ({"index": {"start": 1.0}}, "index.start: 1.0: units are counted from 0 or from 1"),
         ({"index": {"here": "ij"}}, "index.here: 'ij': an index is a single letter"),
         ({"letter": {"cots": "J"}}, "letter.cots: 'J': the key cots is not known here; did you mean cost?"),
         ({"colours": {"weight": "red"}}, "colours: {'weight': 'red'}: the key colours is not known here"),
