@@ -1,4 +1,5 @@
-"""The forward formulas that ship with the package, as text: activations and costs, and nothing derived.
+"""What there is to choose from, as text: forward formulas of activations and costs, update rules, and the
+names of forms, formats, targets and layers. Nothing here is derived.
 
 A line here is all there is to an activation or a cost; whatever goes backward is worked out from it.
 The texts are in the grammar of :mod:`symbackprop.formula`. This module imports no SymPy, so that

@@ -140,13 +140,18 @@ class Document:
         return frozenset(f.equality for f in self.certificate.findings if not f.holds)
 
 
-def equalities(sections: Sequence[Section]) -> Iterator[Equality]:
-    """Every equality that sections print, in order."""
+def chains(sections: Sequence[Section]) -> Iterator[Chain]:
+    """Every chain that sections display, in order."""
     for section in sections:
         for block in section.blocks:
             if isinstance(block, Display):
-                for chain in block.chains:
-                    yield from (row.equality for row in chain.rows if row.equality is not None)
+                yield from block.chains
+
+
+def equalities(sections: Sequence[Section]) -> Iterator[Equality]:
+    """Every equality that sections print, in order."""
+    for chain in chains(sections):
+        yield from (row.equality for row in chain.rows if row.equality is not None)
 
 
 def _section_keys(section: Section, prefix: str, failed: frozenset[Equality]) -> dict[str, object]:
@@ -163,8 +168,7 @@ def _block_keys(block: Block, prefix: str, failed: frozenset[Equality]) -> dict[
         header, rows = map(tex, block.header), ([*map(tex, row)] for row in block.rows)
         return {"kind": "table", "columns": block.sides, "header": [*header], "rows": [*rows]}
     lines = [line for chain in block.chains for line in _chain_lines(chain, prefix, failed)]
-    reasons = any(row.reason for chain in block.chains for row in chain.rows)
-    return {"kind": "display", "lines": lines, "reasons": reasons}
+    return {"kind": "display", "lines": lines}
 
 
 def _chain_lines(chain: Chain, prefix: str, failed: frozenset[Equality]) -> list[dict[str, object]]:

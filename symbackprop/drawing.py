@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from symbackprop.label_text import Typeset, typeset
@@ -38,6 +39,17 @@ class Point(NamedTuple):
 
     x: float
     y: float
+
+
+def length_text(value: float) -> str:
+    """A length with two digits, and no zeros at its end.
+
+    >>> length_text(1.50), length_text(-0.001)
+    ('1.5', '0')
+    """
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is no place in a picture")
+    return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
 
 
 class Frame(NamedTuple):
@@ -132,7 +144,7 @@ class Line:
     def pieces(self) -> tuple[tuple[Point, ...], ...]:
         """The parts of it that are drawn; the arrowhead is at the end of the last."""
         found: list[list[Point]] = []
-        for start, end in zip(self.points, self.points[1:], strict=False):
+        for start, end in pairwise(self.points):
             for first, last in _outside(start, end, self.around):
                 if found and found[-1][-1] == first:
                     found[-1].append(last)

@@ -18,9 +18,10 @@ from symbackprop.document import Document
 from symbackprop.drawing import Drawing
 from symbackprop.errors import MissingProgram, NoRule, SymbackpropError
 from symbackprop.exposition import lay_out
-from symbackprop.latex_compiler import HOW_TO_GET_TEX, compiled
+from symbackprop.latex_compiler import compiled
 from symbackprop.linebreak import SCREEN, SLIDE
 from symbackprop.manner import Manner
+from symbackprop.names import module_name
 from symbackprop.pipeline import NetworkDerivation
 from symbackprop.progress import progress
 from symbackprop.prose import tex
@@ -129,7 +130,7 @@ def module_file(name: str) -> str:
     >>> module_file("two-two-two")
     'two_two_two_gradients.py'
     """
-    return f"{name.replace('-', '_')}_gradients.py"
+    return f"{module_name(name)}.py"
 
 
 # --- a web page ------------------------------------------------------------------------------------
@@ -309,6 +310,3 @@ def _made(table: Mapping[str, Maker], order: Order, formats: tuple[str, ...]) ->
         except MissingProgram as error:
             missing.append(str(error))
     return Made(files, tuple(dict.fromkeys(missing)))
-
-
-__all__ = ["HOW_TO_GET_TEX", "Order", "module_file", "sheets", "texts"]

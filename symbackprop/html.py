@@ -20,7 +20,7 @@ import sympy as sp
 
 from symbackprop import katex
 from symbackprop.check import DEFINITION, Equality, Finding
-from symbackprop.document import Block, Chain, Display, Document, Paragraph, Row, Section, Table
+from symbackprop.document import Block, Chain, Document, Paragraph, Row, Section, Table, chains
 from symbackprop.errors import NoRule
 from symbackprop.listing import highlighted, lines_by_label
 from symbackprop.measure import expanded
@@ -87,7 +87,7 @@ class _Page:
             "failed": len(document.failed),
             "findings": [self._finding(finding) for finding in document.certificate.findings],
             "pictures": self.pictures,
-            "code": highlighted(self.code, self.quantities) if self.code else "",
+            "code": highlighted(self.code, self.quantities),
         }
         page["symbols"] = [(escape(key), self.formula(symbol, False)) for key, symbol in self._symbols()]
         return page | self._styles_and_scripts("".join(self.set_already.values()))
@@ -122,12 +122,12 @@ class _Page:
     @cached_property
     def pictures(self) -> list[str]:
         """The network as SVG, and what the forms have pictures of; none where a notation can't be drawn."""
-        shown = {"network", *self.document.forms}
+        document, shown = self.document, ("network", *self.document.forms)
         try:
-            found = pictures_of(self.derivation, self.document.notation, self.document.words)
+            found = pictures_of(self.derivation, document.notation, document.words, shown)
         except NoRule:
             return []
-        return [picture.to_svg() for name, picture in found.items() if name in shown]
+        return [picture.to_svg() for picture in found.values()]
 
     @cached_property
     def names(self) -> Names:
@@ -143,7 +143,7 @@ class _Page:
     @cached_property
     def lines(self) -> dict[str, str]:
         """The lines of code by label."""
-        return lines_by_label(self.code) if self.code else {}
+        return lines_by_label(self.code)
 
     @cached_property
     def found(self) -> dict[Equality, Finding]:
@@ -162,16 +162,16 @@ class _Page:
     @cached_property
     def twins(self) -> dict[str, Chain]:
         """The chain in matrix form that goes with a chain in another form, by the label of the latter."""
-        chains = {chain.label: chain for chain in _chains(self.document.sections)}
+        by_label = {chain.label: chain for chain in chains(self.document.sections)}
         found = (
-            (label, chains.get(label + ending)) for ending in reversed(TWINS) for label in chains if label
+            (label, by_label.get(label + ending)) for ending in reversed(TWINS) for label in by_label if label
         )
         return {label: twin for label, twin in found if twin is not None}
 
     @cached_property
     def quantities(self) -> tuple[str, ...]:
         """The keys of all quantities that are printed: in the order of the network, then the others."""
-        formulas = (tex for chain in _chains(self.document.sections) for tex in _formulas(chain))
+        formulas = (tex for chain in chains(self.document.sections) for tex in _formulas(chain))
         marks = map(self.occurrences.marked, formulas)
         printed = dict.fromkeys(key for tex in marks for key in re.findall(r"\\htmlData\{sbp=([^,}]*)", tex))
         known = (name for name in self.names.quantities if name in printed)
@@ -210,7 +210,7 @@ class _Page:
 
     def _section(self, section: Section) -> Keys:
         blocks = [keys for block in section.blocks if (keys := self._block(block))]
-        labels = [chain.label for chain in _chains([section])]
+        labels = [chain.label for chain in chains([section])]
         in_matrix_form = (
             bool(labels) and all(label.endswith(_IN_MATRIX_FORM) for label in labels) and bool(self.twins)
         )
@@ -221,9 +221,8 @@ class _Page:
         if isinstance(block, Paragraph):
             return {"kind": "text", "text": self.prose(block.text)}
         if isinstance(block, Table):
-            columns = block.columns or "l" + "r" * (len(block.header) - 1)
             header, *rows = (
-                [*zip(columns, map(self.prose, row), strict=True)] for row in (block.header, *block.rows)
+                [*zip(block.sides, map(self.prose, row), strict=True)] for row in (block.header, *block.rows)
             )
             return {"kind": "table", "header": header, "rows": rows}
         moved = {id(twin) for twin in self.twins.values()}
@@ -249,7 +248,7 @@ class _Page:
             yield keys | own | named
 
     def _number(self, chain: Chain) -> int:
-        return next(n for n, each in enumerate(_chains(self.document.sections), 1) if each is chain)
+        return next(n for n, each in enumerate(chains(self.document.sections), 1) if each is chain)
 
     def _row(self, row: Row, left: str) -> Keys:
         return {
@@ -308,13 +307,6 @@ def _how(finding: Finding, words: Words) -> str:
 def _plain(prose: str) -> str:
     """Prose without its mathematics, for a window's title."""
     return "".join(text for text, _ in parts(prose))
-
-
-def _chains(sections: Sequence[Section]) -> Iterator[Chain]:
-    for section in sections:
-        for block in section.blocks:
-            if isinstance(block, Display):
-                yield from block.chains
 
 
 def _formulas(chain: Chain) -> Iterator[str]:

@@ -15,17 +15,11 @@ from symbackprop.claims import scalar_functions
 from symbackprop.errors import Problem, SpecError
 from symbackprop.forward import Model
 from symbackprop.notation import Notation
+from symbackprop.notation_clashes import MEANINGS
+from symbackprop.notation_macros import STEMS
 from symbackprop.symbols import letter_of
 
-_MEANINGS = {
-    "sbpinputletter": "the input",
-    "sbptargetletter": "the target",
-    "sbpweightletter": "a weight",
-    "sbpbiasletter": "a bias",
-    "sbppactletter": "the pre-activation",
-    "sbpactletter": "the activation",
-    "sbpoutputletter": "the output",
-    "sbpdeltaletter": "delta, the error",
+_MEANINGS = {f"sbp{STEMS[role]}letter": meaning for role, meaning in MEANINGS.items()} | {
     "sbpcost": "the cost",
     "sbpexamplecost": "the cost of one example",
     "sbppenalty": "the penalty",

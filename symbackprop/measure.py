@@ -201,6 +201,3 @@ def _letter_width(token: str) -> float:
     if token.startswith("\\"):
         return 1.1 if len(token) > 4 or not token[1:].isalpha() else 1.2
     return 1.5 if token.isupper() else 1.0
-
-
-__all__ = ["expanded", "rendered_width"]

@@ -116,3 +116,12 @@ def one_line(text: str, length: int = 200) -> str:
     """
     shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[: 2 * length])
     return shown if len(shown) <= length else f"{shown[: length - 23]}...{shown[-20:]}"
+
+
+def module_name(name: str) -> str:
+    """What the generated module of a network is called, so that it can be imported.
+
+    >>> module_name("two-two-two")
+    'two_two_two_gradients'
+    """
+    return f"{name.replace('-', '_')}_gradients"

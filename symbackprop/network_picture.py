@@ -86,7 +86,6 @@ class _Column:
     right: float
     units: tuple[_Unit, ...] = ()
     items: tuple[Item, ...] = ()
-    is_whole: bool = True
 
 
 @dataclass
@@ -328,8 +327,7 @@ class _Layout:
         self, layer: sp.Expr, left: float, right: float, units: Sequence[_Unit], items: Sequence[Item]
     ) -> _Column:
         self.taken += [item.frame for item in items if isinstance(item, Label | Circle | Box)]
-        whole = None not in self.indices(layer)
-        return _Column(layer, left, right, tuple(units), tuple(items), whole)
+        return _Column(layer, left, right, tuple(units), tuple(items))
 
     def function(self, layer: sp.Expr) -> str:
         """The name of a layer's activation function, or nothing for the identity."""
@@ -349,7 +347,7 @@ class _Layout:
         if before.layer is None or after.layer is None:
             yield from _stubs(before, after)
             return
-        lines = [self.line(one, two, after.layer) for one in before.units for two in after.units]
+        lines = [self.line(one, two, after.layer) for one, two in _pairs(before, after)]
         back = [_back(line, two, one) for line, (one, two) in zip(lines, _pairs(before, after), strict=True)]
         back = [] if before.layer == 0 else back
         written = self.written(before, after, lines)
@@ -369,8 +367,8 @@ class _Layout:
     def written(self, before: _Column, after: _Column, lines: list[Line]) -> list[Label]:
         """The weights on the lines: all of them where they can be read, else the first and the last."""
         pairs, layer = list(_pairs(before, after)), after.layer
-        assert layer is not None
-        if before.is_whole and after.is_whole and len(pairs) <= _LEGIBLE:
+        assert before.layer is not None and layer is not None
+        if self.is_whole(before.layer) and self.is_whole(layer) and len(pairs) <= _LEGIBLE:
             every = self.placed(pairs, lines, layer, strict=True)
             if len(every) == len(pairs):
                 return every

@@ -9,7 +9,7 @@ from typing import Any
 Place = tuple[str | int, ...]
 Clash = tuple[Place, object, str]
 
-_WORDS = {
+MEANINGS = {
     "input": "the input",
     "target": "the target",
     "weight": "a weight",
@@ -39,7 +39,7 @@ def _named(tables: Mapping[str, Any], kind: str) -> list[tuple[Place, str, str]]
     shared = {"input"} if tables["layer"]["input"] == "activation" else set()
     folded = {"bias"} if tables["bias"]["style"] == "folded" else set()
     letters: list[tuple[Place, str, str]] = [
-        ((kind, key), letter, _WORDS[key])
+        ((kind, key), letter, MEANINGS[key])
         for key, letter in tables[kind].items()
         if letter and key not in shared | folded
     ]

@@ -17,7 +17,7 @@ from symbackprop.document import Chain, Row, Section
 from symbackprop.equations import Equation, Step
 from symbackprop.index_form import index_sections
 from symbackprop.matrix_form import matrix_section
-from symbackprop.notation import load_notation
+from symbackprop.notation import DEFAULT, load_notation
 from symbackprop.standalone import labelled
 from symbackprop.writer import Free, Writer, free_of, names_of
 
@@ -42,7 +42,7 @@ class Shown:
         return self.text
 
 
-def results(derivation: NetworkDerivation, notation: str = "nielsen") -> Shown:
+def results(derivation: NetworkDerivation, notation: str = DEFAULT) -> Shown:
     r"""The deltas and the gradients: as matrices, and as entries where there is no matrix form.
 
     >>> from symbackprop.pipeline import derive
@@ -59,7 +59,7 @@ def results(derivation: NetworkDerivation, notation: str = "nielsen") -> Shown:
     return Shown(_inline(aligned(chains, writer.names.notation)), text)
 
 
-def step(derivation: NetworkDerivation, shown: Step | Equation, notation: str = "nielsen") -> Shown:
+def step(derivation: NetworkDerivation, shown: Step | Equation, notation: str = DEFAULT) -> Shown:
     """A step of a derivation with its reason, or an equation."""
     writer = _writer(derivation, notation)
     with distribute(False):

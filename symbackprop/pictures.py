@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from symbackprop.computation_graph import computation_graph
@@ -52,9 +53,14 @@ class Picture:
 
 
 def pictures_of(
-    derivation: NetworkDerivation, notation: str | Notation = DEFAULT, words: Words | None = None
+    derivation: NetworkDerivation,
+    notation: str | Notation = DEFAULT,
+    words: Words | None = None,
+    wanted: Collection[str] = ("network", "graph"),
 ) -> dict[str, Picture]:
     """The pictures that a derivation has, by what they show: ``network``, and ``graph`` where it can be read.
+
+    The network is always among them; the graph, which takes longer to draw, where it is wanted.
 
     Raises:
         NoRule: for a notation with a sign that a picture's label can't hold.
@@ -70,12 +76,13 @@ def pictures_of(
     quantities = (*model.program.quantities.values(), *model.total.quantities.values())
     names = Names.of(quantities, model.sizes, shown, model.last_layer)
     drawings = {"network": network_drawing(model, names, words)}
-    try:
-        graph = computation_graph(model, names)
-    except (FormRefused, NoRule):
-        pass
-    else:
-        drawings["graph"] = graph_drawing(graph, names, model.network.name, words)
+    if "graph" in wanted:
+        try:
+            graph = computation_graph(model, names)
+        except (FormRefused, NoRule):
+            pass
+        else:
+            drawings["graph"] = graph_drawing(graph, names, model.network.name, words)
     return {key: Picture(drawing, names.notation) for key, drawing in drawings.items()}
 
 
@@ -98,4 +105,4 @@ def network_svg(
     derivation: NetworkDerivation, notation: str | Notation = DEFAULT, words: Words | None = None
 ) -> str:
     """The picture of a derivation's network as SVG, ready for a notebook."""
-    return pictures_of(derivation, notation, words)["network"].to_svg()
+    return pictures_of(derivation, notation, words, ["network"])["network"].to_svg()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symbackprop.document import Chain, Display, Section
+from symbackprop.document import Chain, Section, chains
 from symbackprop.render import fill
 
 
 def labelled(sections: Sequence[Section]) -> dict[str, Chain]:
     """The equations that have a label, in order."""
-    displays = (block for section in sections for block in section.blocks if isinstance(block, Display))
-    return {chain.label: chain for display in displays for chain in display.chains if chain.label}
+    return {chain.label: chain for chain in chains(sections) if chain.label}
 
 
 def equation(chain: Chain) -> str:

@@ -7,7 +7,6 @@ set ``--sbp-ink``, ``--sbp-paper``, ``--sbp-faint``, ``--sbp-fill`` and ``--sbp-
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from functools import singledispatch
@@ -25,6 +24,7 @@ from symbackprop.drawing import (
     Line,
     Point,
     bend,
+    length_text,
     towards,
 )
 from symbackprop.label_text import Font, Row, Run
@@ -52,13 +52,13 @@ def svg_picture(drawing: Drawing) -> str:
         "name": re.sub(r"[^A-Za-z0-9-]", "-", drawing.name),
         "title": escape(drawing.title),
         "description": escape(drawing.description),
-        "view": " ".join(map(_number, (frame.left, frame.top, frame.width, frame.height))),
-        "x": _number(frame.left),
-        "y": _number(frame.top),
-        "width": _number(frame.width),
-        "height": _number(frame.height),
-        "pixels_wide": _number(PIXELS * frame.width),
-        "pixels_high": _number(PIXELS * frame.height),
+        "view": " ".join(map(length_text, (frame.left, frame.top, frame.width, frame.height))),
+        "x": length_text(frame.left),
+        "y": length_text(frame.top),
+        "width": length_text(frame.width),
+        "height": length_text(frame.height),
+        "pixels_wide": length_text(PIXELS * frame.width),
+        "pixels_high": length_text(PIXELS * frame.height),
         "sizes": TEXT_SIZES,
         "lines": [_drawn(item) for item in drawing.items],
     }
@@ -132,8 +132,8 @@ def _run(run: Run, size: float) -> str:
     """One run; what is as the text is has no element of its own."""
     text = escape("".join(_SCRIPTS.get(c, c) for c in run.text) if run.font is Font.SCRIPT else run.text)
     given = {"class": "sbp-prime" if run.text == "′" else _CLASSES[run.font]}
-    given |= {"dx": _number(run.dx) if run.dx else "", "dy": _number(run.dy) if run.dy else ""}
-    given["font-size"] = _number(run.size) if run.size != size else ""
+    given |= {"dx": length_text(run.dx) if run.dx else "", "dy": length_text(run.dy) if run.dy else ""}
+    given["font-size"] = length_text(run.size) if run.size != size else ""
     attributes = "".join(f' {name}="{value}"' for name, value in given.items() if value)
     return f"<tspan{attributes}>{text}</tspan>" if attributes else text
 
@@ -173,7 +173,7 @@ def _curve(points: tuple[Point, ...]) -> str:
 
 
 def _place(point: Point) -> str:
-    return f"{_number(point.x)} {_number(point.y)}"
+    return f"{length_text(point.x)} {length_text(point.y)}"
 
 
 def _head(before: Point, tip: Point) -> str:
@@ -186,10 +186,4 @@ def _centre(point: Point) -> str:
 
 
 def _quoted(value: float | str) -> str:
-    return f'"{value if isinstance(value, str) else _number(value)}"'
-
-
-def _number(value: float) -> str:
-    if not math.isfinite(value):
-        raise ValueError(f"{value} is no place in a picture")
-    return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
+    return f'"{value if isinstance(value, str) else length_text(value)}"'

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import singledispatch
 from itertools import pairwise
 
-from symbackprop.drawing import Box, Circle, Dots, Drawing, Frame, Item, Label, Line, Point, bend
+from symbackprop.drawing import Box, Circle, Dots, Drawing, Frame, Item, Label, Line, Point, bend, length_text
 from symbackprop.names import one_line
 from symbackprop.prose import tex
 from symbackprop.render import fill
@@ -44,7 +44,7 @@ def _drawn(item: Item) -> Iterator[str]:
 
 @_drawn.register
 def _(item: Circle) -> Iterator[str]:
-    yield rf"\path[{_style(item)}] {_at(item.centre)} circle[radius={_number(item.radius)}pt];"
+    yield rf"\path[{_style(item)}] {_at(item.centre)} circle[radius={length_text(item.radius)}pt];"
 
 
 @_drawn.register
@@ -64,7 +64,7 @@ def _(item: Line) -> Iterator[str]:
 @_drawn.register
 def _(item: Dots) -> Iterator[str]:
     for place in item.places:
-        yield rf"\path[{_style(item)}] {_at(place)} circle[radius={_number(item.radius)}pt];"
+        yield rf"\path[{_style(item)}] {_at(place)} circle[radius={length_text(item.radius)}pt];"
 
 
 @_drawn.register
@@ -96,13 +96,4 @@ def _corners(frame: Frame) -> str:
 
 
 def _at(point: Point) -> str:
-    return f"({_number(point.x)}, {_number(point.y)})"
-
-
-def _number(value: float) -> str:
-    """A length with two digits, and no zeros at its end.
-
-    >>> _number(1.50), _number(-0.001)
-    ('1.5', '0')
-    """
-    return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
+    return f"({length_text(point.x)}, {length_text(point.y)})"
