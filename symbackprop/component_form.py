@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import sympy as sp
-
-from symbackprop.components import written_out
+from symbackprop.components import as_partial, entry_suffix, written_out
 from symbackprop.document import Block, Chain, Display, Paragraph, Section
-from symbackprop.equations import Equation, Partial, Role
+from symbackprop.equations import Equation
 from symbackprop.writer import Claim, Writer
 
 
@@ -23,14 +21,5 @@ def component_section(writer: Writer) -> Section:
 def _entries(writer: Writer, equation: Equation) -> Iterator[Chain]:
     facts = writer.cited(equation)
     for entry, value in written_out(equation, dict(writer.model.sizes)):
-        numbers = "".join(f"-{i}" for i in entry.indices) if isinstance(entry, sp.Indexed) else ""
-        claim = Claim(f"{equation.label}-entry{numbers}", kind="components")
-        yield writer.chain(_shown(equation, entry), value, claim, facts=facts)
-
-
-def _shown(equation: Equation, entry: sp.Expr) -> sp.Expr:
-    """A gradient's entry as the partial derivative that it is."""
-    of, cost = equation.quantity.of, equation.quantity.cost
-    if equation.quantity.role is not Role.GRADIENT or of is None or cost is None:
-        return entry
-    return Partial(cost.symbol, of[entry.indices])
+        claim = Claim(f"{equation.label}-entry{entry_suffix(entry)}", kind="components")
+        yield writer.chain(as_partial(equation.quantity, entry), value, claim, facts=facts)

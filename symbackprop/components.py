@@ -8,7 +8,7 @@ from itertools import product
 import sympy as sp
 from sympy.core.parameters import distribute
 
-from symbackprop.equations import Equation
+from symbackprop.equations import Equation, Partial, Quantity, Role
 from symbackprop.indices import outermost
 
 
@@ -46,3 +46,26 @@ def expanded(expr: sp.Expr, sizes: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
     if not expr.has(sp.Sum):
         return expr.xreplace(dict(sizes))
     return expr.func(*(expanded(arg, sizes) for arg in expr.args))
+
+
+def as_partial(quantity: Quantity, entry: sp.Expr) -> sp.Expr:
+    """A gradient's entry as the partial derivative that it is; any other entry as it stands.
+
+    >>> from symbackprop.spec import from_widths
+    >>> from symbackprop.pipeline import derive
+    >>> gradient = derive(from_widths("2-1")).equations[1].quantity
+    >>> as_partial(gradient, gradient[1, 2])
+    Partial(C, W1[1, 2])
+    """
+    if quantity.role is not Role.GRADIENT or quantity.of is None or quantity.cost is None:
+        return entry
+    return Partial(quantity.cost.symbol, quantity.of[entry.indices])
+
+
+def entry_suffix(entry: sp.Expr) -> str:
+    """The indices of an entry as they end a label.
+
+    >>> entry_suffix(sp.IndexedBase("W1")[2, 1]), entry_suffix(sp.Symbol("C"))
+    ('-2-1', '')
+    """
+    return "".join(f"-{index}" for index in entry.indices) if isinstance(entry, sp.Indexed) else ""

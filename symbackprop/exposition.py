@@ -65,11 +65,10 @@ def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     check_letters(derivation.model, notation)
     names = names_of(derivation, notation)
     writer = Writer(derivation, names, manner.budget, manner.digits, words)
-    forms = manner.forms or _usual_forms(writer)
     check_digits(manner.digits)
-    for form in forms:
+    for form in manner.forms:
         _refuse(form, writer)
-    forms = _once(forms, writer)
+    forms = _once(manner.forms or _usual_forms(writer), writer)
     checker = Checker(derivation, _own_laboratories(forms, writer))
     laid_out = [section for form in forms for section in _form(form, writer)]
     explained = with_brackets_explained(laid_out, writer.words)

@@ -12,7 +12,7 @@ from typing import Any
 import sympy as sp
 
 from symbackprop.check import Equality, Laboratory
-from symbackprop.components import expanded, written_out
+from symbackprop.components import as_partial, entry_suffix, expanded, written_out
 from symbackprop.document import Block, Chain, Display, Paragraph, Row, Section
 from symbackprop.equations import DERIVATIVE_ROLES, Equation, Partial, Quantity, Role
 from symbackprop.evaluate import Instance
@@ -197,24 +197,13 @@ def _entries(lines: _Lines, equation: Equation, number: int) -> Iterator[Chain]:
     sizes = {symbol: sp.Integer(size) for symbol, size in lines.worked.sizes.items()}
     for entry, value in written_out(equation, sizes):
         yield lines.chain(
-            _shown(equation.quantity, entry), value, _label(lines, entry, equation, number), facts
+            as_partial(equation.quantity, entry), value, _label(lines, entry, equation, number), facts
         )
-
-
-def _shown(quantity: Quantity, entry: sp.Expr) -> sp.Expr:
-    """A gradient's entry as the partial derivative that it is."""
-    if quantity.role is not Role.GRADIENT or quantity.of is None or quantity.cost is None:
-        return entry
-    return Partial(quantity.cost.symbol, quantity.of[entry.indices])
 
 
 def _label(lines: _Lines, entry: sp.Expr, equation: Equation, number: int) -> str:
     example = f"{number + 1}-" if lines.worked.count > 1 else ""
-    return f"worked-{example}{equation.label}{_at(entry)}"
-
-
-def _at(entry: sp.Expr) -> str:
-    return "".join(f"-{index}" for index in entry.indices) if isinstance(entry, sp.Indexed) else ""
+    return f"worked-{example}{equation.label}{entry_suffix(entry)}"
 
 
 def _total(lines: _Lines) -> Iterator[Block]:
@@ -243,7 +232,7 @@ def _total_gradient(
 ) -> Chain:
     here = at_indices(rule, gradient.indices, entry.indices)
     goal = Partial(lines.worked.cost.symbol, entry)
-    return lines.chain(goal, expanded(here, sizes), f"worked-{gradient.equation.label}{_at(entry)}")
+    return lines.chain(goal, expanded(here, sizes), f"worked-{gradient.equation.label}{entry_suffix(entry)}")
 
 
 def _step(lines: _Lines) -> Iterator[Block]:
@@ -251,7 +240,9 @@ def _step(lines: _Lines) -> Iterator[Block]:
     yield Paragraph(lines.writer.words.text("worked_step", rate=f"${latex(RATE, lines.names)} = {rate}$"))
     for parameter in lines.worked.model.program.parameters:
         entries = [entry for p, entry in lines.worked.entries() if p == parameter]
-        yield Display(tuple(lines.update(e, f"worked-new-{_name(parameter)}{_at(e)}") for e in entries))
+        yield Display(
+            tuple(lines.update(e, f"worked-new-{_name(parameter)}{entry_suffix(e)}") for e in entries)
+        )
 
 
 def _name(quantity: Quantity) -> str:
@@ -291,4 +282,4 @@ def _again(lines: _Lines) -> Iterator[Chain]:
     sizes = {symbol: sp.Integer(size) for symbol, size in worked.sizes.items()}
     for equation in worked.model.program.equations[:-1]:
         for entry, _ in written_out(equation, sizes):
-            yield lines.value(entry, f"worked-new-{equation.label}{_at(entry)}")
+            yield lines.value(entry, f"worked-new-{equation.label}{entry_suffix(entry)}")
