@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-import sympy as sp
-
 from symbackprop.check import Equality
 from symbackprop.document import Block, Display, Paragraph, Section
-from symbackprop.errors import FormRefused, NoRule, SymbackpropError
+from symbackprop.errors import SymbackpropError
 from symbackprop.forward import Model
 from symbackprop.general import general_block
 from symbackprop.graph_form import graph_sections
@@ -52,7 +50,7 @@ def why_not(writer: Writer) -> str | None:
         return "it writes every sum out, and this network is too large for that: use index, general or matrix"
     try:
         tuple(argument_sections(writer))
-    except (FormRefused, NoRule, SymbackpropError, KeyError) as error:
+    except (SymbackpropError, KeyError) as error:
         return f"it doesn't fit this network ({error}): use index, general or matrix"
     except (TypeError, ValueError):
         return "it asks for an entry or a layer that this network hasn't: use index, general or matrix"
@@ -67,7 +65,7 @@ def _writes_out(outline: Outline) -> bool:
 
 def _can_be_written_out(model: Model) -> bool:
     """Whether sizes are numbers, and small ones."""
-    counts = [sp.Mul(*(model.with_sizes(size) for size in p.dims)) for p in model.program.parameters]
+    counts = model.parameter_counts
     return all(count.is_Integer for count in counts) and sum(counts) <= MOST_WRITTEN_OUT
 
 

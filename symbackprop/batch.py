@@ -47,6 +47,12 @@ class Batch:
     gradients: tuple[TotalGradient, ...]
     given: tuple[Quantity, ...] = ()
 
+    @property
+    def named(self) -> tuple[Quantity, ...]:
+        """The derivatives that have a name: deltas of each example, and the gradients of the total cost."""
+        deltas = (equation.quantity for equation in self.deltas)
+        return (*deltas, *(gradient.quantity for gradient in self.gradients))
+
 
 class Lift:
     """Adds the example index to everything that differs from example to example."""

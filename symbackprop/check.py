@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
-from itertools import chain, product
+from itertools import product
 from math import inf, prod
 from typing import Any
 
@@ -25,11 +25,10 @@ from symbackprop.chain import Adjoint
 from symbackprop.equations import Derivation, Equation, Fact, Partial, Program, Quantity, Role, names_in
 from symbackprop.errors import NoRule
 from symbackprop.evaluate import Instance, small_sizes
-from symbackprop.forward import Model, forward_model, numbered
 from symbackprop.functions import ScalarFunction
 from symbackprop.indices import alpha
 from symbackprop.kinds import signature
-from symbackprop.layers import LAST, LAYER, at_layers, name_at
+from symbackprop.layers import LAST, LAYER, at_layers
 from symbackprop.network import argument
 
 INSTANCES = 2
@@ -419,8 +418,7 @@ def equation_equality(adjoint: Adjoint) -> Equality:
     assert adjoint.derivation is not None
     equation = adjoint.equation
     free = tuple(zip(equation.indices, equation.quantity.dims, strict=True))
-    facts = tuple(dict.fromkeys(chain.from_iterable(step.facts for step in adjoint.derivation.steps)))
-    return Equality(equation.label, equation.lhs, equation.rhs, free, "equation", facts)
+    return Equality(equation.label, equation.lhs, equation.rhs, free, "equation", adjoint.derivation.facts)
 
 
 def check_program(
@@ -552,96 +550,18 @@ def _parts(equation: Equation) -> tuple[sp.Basic, ...]:
 
 # --- a symbol for the depth --------------------------------------------------------------------
 
-CONCRETE_DEPTH = 4
-"""How many layers a network with a symbol for its depth is given to be checked."""
 
-
-def check_model(
-    model: Model, adjoints: Sequence[Adjoint], seed: int = 0, by_kind: bool | None = None
-) -> tuple[Finding, ...]:
-    """:func:`check_program` for a model; one with a symbol for its depth is checked layer by layer.
-
-    What was derived for any layer l is checked in a network of four layers, for l = 1, 2, 3.
-    """
-    if not model.symbolic_depth:
-        return check_program(model.program, adjoints, model.facts, seed, by_kind)
-    concrete = at_depth(model)
-    derivatives = [a.named for a in adjoints if a.named is not None]
-    at_layers = [(layers, _Layers(model, concrete, layers)) for layers in layer_values(model)]
-    named = {q.name: q for _, at in at_layers for q in map(at.derivative, derivatives)}
-    laboratory = Laboratory(concrete.program, concrete.facts, tuple(named.values()), seed)
-    general = _general_equalities(model, adjoints)
-    here = dict.fromkeys(at.equality(equality, layers) for equality in general for layers, at in at_layers)
-    breaks = (_breaks(a.derivation, _label(a)) for a in adjoints if a.derivation is not None)
-    return (*map(laboratory.check, here), *chain.from_iterable(breaks))
-
-
-def _general_equalities(model: Model, adjoints: Sequence[Adjoint]) -> Iterator[Equality]:
-    for adjoint in adjoints:
-        if adjoint.derivation is not None:
-            yield from step_equalities(adjoint.derivation, model.program, _label(adjoint))
-            if adjoint.named is not None:
-                yield equation_equality(adjoint)
-
-
-def at_depth(model: Model, depth: int = CONCRETE_DEPTH) -> Model:
-    """The model of the same network with a number of layers instead of a symbol."""
-    return forward_model(numbered(model.network, depth))
-
-
-def layer_values(model: Model, depth: int = CONCRETE_DEPTH) -> list[dict[sp.Symbol, int]]:
+def layer_values(depth: int) -> list[dict[sp.Symbol, int]]:
     """Numbers for the symbols l and L: the last layer is ``depth``, and l is each layer before it."""
     return [{LAST: depth, LAYER: number} for number in range(1, depth)]
 
 
-def instantiate(expr: sp.Expr, layers: Mapping[sp.Symbol, int], symbolic: Model, concrete: Model) -> sp.Expr:
+def instantiate(expr: sp.Expr, layers: Mapping[sp.Symbol, int]) -> sp.Expr:
     """An expression about layers l and L as one about numbered layers: ``W[l+1]`` becomes ``W3``.
 
     The activation of layer 0 is the input, and the size ``n_l`` becomes ``n_2``.
     """
-    return _Layers(symbolic, concrete, layers).expr(expr)
-
-
-class _Layers:
-    """Numbers put in for the symbols of layers, in names, sizes and expressions."""
-
-    def __init__(self, symbolic: Model, concrete: Model, layers: Mapping[sp.Symbol, int]) -> None:
-        self.concrete = concrete
-        self.numbers = {symbol: sp.Integer(number) for symbol, number in layers.items()}
-
-    def name(self, name: str) -> str:
-        """A quantity's name, or that of a size, with the layer's number."""
-        return name_at(name, self.numbers)
-
-    def expr(self, expr: sp.Expr) -> sp.Expr:
-        """An expression with all its names changed."""
-        return at_layers(expr, self.numbers)
-
-    def derivative(self, quantity: Quantity) -> Quantity:
-        """A named derivative, of the numbered quantity."""
-        assert quantity.of is not None and quantity.cost is not None
-        of = self.concrete.program.quantities[self.name(quantity.of.name)]
-        return replace(
-            quantity,
-            name=self.name(quantity.name),
-            layer=of.layer,
-            dims=tuple(self.expr(dim) for dim in quantity.dims),
-            of=of,
-            cost=self.concrete.cost,
-        )
-
-    def equality(self, equality: Equality, layers: Mapping[sp.Symbol, int]) -> Equality:
-        """An equality about numbered layers; the label says which, if it is about any layer l."""
-        left, right = self.expr(equality.left), self.expr(equality.right)
-        free = tuple((index, self.expr(dim)) for index, dim in equality.free)
-        names = names_in(equality.left) | names_in(equality.right)
-        where = f" at {LAYER} = {layers[LAYER]}" if any(_speaks_of(n, LAYER) for n in names) else ""
-        return replace(equality, label=equality.label + where, left=left, right=right, free=free)
-
-
-def _speaks_of(name: str, layer: sp.Symbol) -> bool:
-    """Whether a name such as ``W[l+1]`` or ``n_l`` holds the symbol of a layer."""
-    return f"[{layer}" in name or name.startswith(f"n_{layer}")
+    return at_layers(expr, {symbol: sp.Integer(number) for symbol, number in layers.items()})
 
 
 # --- the certificate ---------------------------------------------------------------------------

@@ -67,9 +67,7 @@ class Checker:
 
     def at_numbers(self, equality: Equality) -> Finding:
         """Check an equality about any layer in a network of a few layers, for each hidden one."""
-        symbolic, concrete = self.derivation.model, self.at_few_layers.derivation.model
-        numbers = layer_values(symbolic, FEWEST_LAYERS)
-        found = dict.fromkeys(_instantiated(equality, layers, symbolic, concrete) for layers in numbers)
+        found = dict.fromkeys(_instantiated(equality, layers) for layers in layer_values(FEWEST_LAYERS))
         return joined_finding(equality, [self.at_few_layers.check(one) for one in found])
 
     @cached_property
@@ -86,19 +84,16 @@ class Checker:
     def others(self) -> _Others:
         """Laboratories of the kinds of equalities that only some texts have."""
         derived = self.derivation
-        named = tuple(a.named for a in derived.adjoints if a.named is not None)
-        lifted = (*(e.quantity for e in derived.batch.deltas), *(g.quantity for g in derived.batch.gradients))
-        return _Others(laboratories(derived.model, named, derived.batch.forward, lifted))
+        return _Others(laboratories(derived.model, derived.named, derived.batch.forward, derived.batch.named))
 
     @cached_property
     def laboratories(self) -> dict[str, KnownKinds]:
         """A laboratory for every kind of equality: one example, a batch, actual sizes, a function."""
         derived, model = self.derivation, self.derivation.model
-        named = tuple(a.named for a in derived.adjoints if a.named is not None)
-        lifted = (*(e.quantity for e in derived.batch.deltas), *(g.quantity for g in derived.batch.gradients))
+        named = derived.named
         found = {
             "example": Laboratory(model.program, model.facts, named),
-            "batch": Laboratory(derived.batch.forward, model.facts, lifted, few=(EXAMPLES,)),
+            "batch": Laboratory(derived.batch.forward, model.facts, derived.batch.named, few=(EXAMPLES,)),
             "components": Laboratory(model.program, model.facts, named, sizes=_counts(model)),
         }
         for function in scalar_functions(model):
@@ -137,13 +132,11 @@ def _counts(model: Model) -> Mapping[sp.Symbol, int]:
     return {symbol: int(size) for symbol, size in model.sizes if size.is_Integer}
 
 
-def _instantiated(
-    equality: Equality, layers: Mapping[sp.Symbol, int], symbolic: Model, concrete: Model
-) -> Equality:
+def _instantiated(equality: Equality, layers: Mapping[sp.Symbol, int]) -> Equality:
     """An equality about layers l and L as one about numbered layers."""
 
     def at(expr: sp.Expr) -> sp.Expr:
-        return instantiate(expr, layers, symbolic, concrete)
+        return instantiate(expr, layers)
 
     free = tuple((index, at(size)) for index, size in equality.free)
     return replace(equality, left=at(equality.left), right=at(equality.right), free=free)

@@ -19,7 +19,7 @@ from symbackprop.equations import Equation
 from symbackprop.forms import meaning
 from symbackprop.functions import ScalarFunction, prime
 from symbackprop.numpy_code import function_body
-from symbackprop.writer import facts_of, free_of
+from symbackprop.writer import free_of
 
 if TYPE_CHECKING:
     from symbackprop.pipeline import NetworkDerivation
@@ -29,7 +29,7 @@ def code_equalities(derivation: NetworkDerivation) -> Iterator[Equality]:
     """An equality for every line of the generated module, and for the functions that it brings along."""
     generator = Generator(derivation.model, derivation.batch)
     cited = {
-        adjoint.named.name: facts_of(adjoint.derivation)
+        adjoint.named.name: adjoint.derivation.facts
         for adjoint in derivation.adjoints
         if adjoint.named is not None and adjoint.derivation is not None
     }

@@ -55,7 +55,7 @@ def as_partial(quantity: Quantity, entry: sp.Expr) -> sp.Expr:
     >>> from symbackprop.pipeline import derive
     >>> gradient = derive(from_widths("2-1")).equations[1].quantity
     >>> as_partial(gradient, gradient[1, 2])
-    Partial(C, W1[1, 2])
+    Partial(C_x, W1[1, 2])
     """
     if quantity.role is not Role.GRADIENT or quantity.of is None or quantity.cost is None:
         return entry

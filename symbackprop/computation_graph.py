@@ -34,7 +34,7 @@ from symbackprop.equations import (
 )
 from symbackprop.errors import FormRefused, NoRule
 from symbackprop.evaluate import Instance
-from symbackprop.forward import Model
+from symbackprop.forward import Model, refuse_symbols
 from symbackprop.functions import ScalarFunction
 from symbackprop.network import Values
 from symbackprop.notation import Notation
@@ -217,7 +217,7 @@ def computation_graph(model: Model, names: Names | None = None) -> Graph:
         FormRefused: where a size is a symbol, or more nodes than can be read.
     """
     names = names or Names.of((*model.program.quantities.values(), *model.total.quantities.values()))
-    _refuse_sizes(model)
+    refuse_symbols(model, "graph", "there are no single nodes")
     operations = Operations(names)
     with distribute(False):
         for equation in model.program:
@@ -294,17 +294,6 @@ def line_graph() -> Graph:
 def _in_leaves(node: Node, graph: Graph) -> sp.Expr:
     """A node written out in inputs and parameters."""
     return node.expr.xreplace({graph[name].own: _in_leaves(graph[name], graph) for name in node.inputs})
-
-
-def _refuse_sizes(model: Model) -> None:
-    symbols = [str(size) for _, size in model.sizes if not size.is_Integer]
-    if model.symbolic_depth:
-        raise FormRefused("form: graph: the depth is a symbol, so there are no single nodes: use general")
-    if symbols:
-        raise FormRefused(
-            f"form: graph: the size {symbols[0]} is a symbol, so there are no single nodes: "
-            "use index or matrix"
-        )
 
 
 def _refuse_many(operations: Operations) -> None:

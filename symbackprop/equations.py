@@ -280,3 +280,8 @@ class Derivation:
     def result(self) -> sp.Expr:
         """What the last step arrives at."""
         return self.steps[-1].after if self.steps else self.goal
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The declared facts that the steps cite."""
+        return tuple(dict.fromkeys(fact for step in self.steps for fact in step.facts))

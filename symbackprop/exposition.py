@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import sympy as sp
 from sympy.core.parameters import distribute
 
 from symbackprop.argument_form import argument_sections, shows_graph, why_not
@@ -119,10 +117,7 @@ def _form(form: str, writer: Writer) -> Iterator[Section]:
     elif form == "swell":
         yield swell_section(writer)
     elif form == "general" and not writer.model.symbolic_depth:
-        derivation = writer.derivation.any_depth
-        names = names_of(derivation, writer.names.notation)
-        inner = replace(writer, derivation=derivation, names=names)
-        yield from map(general_section, index_sections(inner))
+        yield from map(general_section, index_sections(writer.any_depth()))
     else:
         yield from index_sections(writer)
 
@@ -155,7 +150,7 @@ def _refuse_general(model: Model) -> None:
 
 
 def _refuse_components(model: Model) -> None:
-    counts = [sp.Mul(*(model.with_sizes(size) for size in p.dims)) for p in model.program.parameters]
+    counts = model.parameter_counts
     if not all(count.is_Integer for count in counts):
         raise FormRefused("form: components: a size is a symbol, so nobody can count: use index or matrix")
     entries = sum(int(count) for count in counts)

@@ -87,6 +87,11 @@ class Model:
         """Whether the network has a symbol for its number of layers."""
         return self.network.depth is not None
 
+    @property
+    def parameter_counts(self) -> list[sp.Expr]:
+        """How many numbers each parameter holds."""
+        return [sp.Mul(*map(self.with_sizes, parameter.dims)) for parameter in self.program.parameters]
+
     def with_sizes(self, expr: sp.Expr) -> sp.Expr:
         """An expression with the sizes as the spec has them, and no index of their name."""
         own = frozenset(symbol for _, size in self.sizes for symbol in size.free_symbols)
@@ -107,6 +112,19 @@ def forward_model(network: Network) -> Model:
     """
     builder = _SymbolicDepth(network) if network.depth else _Builder(network)
     return builder.model()
+
+
+def refuse_symbols(model: Model, form: str, so: str) -> None:
+    """Refuse a form that takes numbers for the depth and for every size.
+
+    Raises:
+        FormRefused: where one of them is a symbol, with what follows from that and the form to use.
+    """
+    if model.symbolic_depth:
+        raise FormRefused(f"form: {form}: the depth is a symbol, so {so}: use general")
+    symbols = [str(size) for _, size in model.sizes if not size.is_Integer]
+    if symbols:
+        raise FormRefused(f"form: {form}: the size {symbols[0]} is a symbol, so {so}: use index or matrix")
 
 
 def quantity(letter: str, role: Role, layer: sp.Expr, *dims: sp.Expr) -> Quantity:

@@ -18,7 +18,7 @@ from symbackprop.kinds import Renamed, original
 from symbackprop.latex import latex
 from symbackprop.size_sentences import OF_LAYER, misleading, size_by_layer, size_sentences
 from symbackprop.symbols import function_name, layer_argument
-from symbackprop.writer import Claim, Writer, facts_of
+from symbackprop.writer import Claim, Writer
 
 DEEPEST_COMPOSITE = 4
 """Up to so many layers the cost is printed as one expression."""
@@ -149,7 +149,7 @@ def _adjoint(writer: Writer, adjoint: Adjoint) -> Chain:
     alike = [a.of.layer for a in derived_adjoints(writer) if a.derivation is original(derivation)]
     if not isinstance(derivation, Renamed) or not alike:
         return writer.derived(entry, derivation, claim, adjoint.named is not None)
-    reason, facts = writer.words.reason("renamed", layer=f"${alike[0]}$"), facts_of(derivation)
+    reason, facts = writer.words.reason("renamed", layer=f"${alike[0]}$"), derivation.facts
     return writer.chain(entry, derivation.result, claim, reason, facts, adjoint.named is not None)
 
 

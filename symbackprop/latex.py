@@ -147,6 +147,17 @@ def latex(expr: sp.Basic, names: Names | None = None) -> str:
     return tex(Printer(names or Names()).whole(expr))
 
 
+def sum_sign(limits: tuple[sp.Expr, ...], names: Names) -> str:
+    r"""The sign of a sum with its bounds, without what it adds up.
+
+    >>> k = sp.Symbol("k", integer=True, positive=True)
+    >>> print(sum_sign((k, sp.Integer(1), sp.Integer(3)), Names()) + "x")
+    \sum_{k=1}^{3} x
+    """
+    term = sp.Symbol("z", real=True)
+    return latex(sp.Sum(term, limits), names).removesuffix(latex(term, names))
+
+
 def _inside_out(expr: sp.Basic) -> Iterator[sp.Basic]:
     """Every distinct sub-expression once, each after those inside it."""
     seen: set[sp.Basic] = set()

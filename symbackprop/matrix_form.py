@@ -9,11 +9,10 @@ import sympy as sp
 from symbackprop.arrays import Array, Map, MatMul, Outer, Transpose, Vectoriser, entry_of
 from symbackprop.check import Equality
 from symbackprop.document import Block, Chain, Display, Paragraph, Row, Section
-from symbackprop.elimination import Z
 from symbackprop.equations import Equation, Role
 from symbackprop.errors import NoRule
 from symbackprop.indices import alpha
-from symbackprop.latex import latex
+from symbackprop.latex import latex, sum_sign
 from symbackprop.lettering import lettered
 from symbackprop.matrix_latex import is_transposed, matrix_latex, matrix_rows
 from symbackprop.symbols import whole
@@ -151,7 +150,7 @@ def _over_transpose(
     if not isinstance(total, sp.Sum) or not matrix.startswith(r"\sbptranspose"):
         return None
     own, inner = "".join(writer.tex(letter, free) for letter, _ in free), str(total.limits[0][0])
-    sign = latex(sp.Sum(Z, *total.limits), writer.names).removesuffix(latex(Z, writer.names))
+    sign = sum_sign(total.limits[0], writer.names)
     inside = rf"\bigl({matrix}\bigr)_{{{inner + own if transposed else own + inner}}}"
     vector = latex(total.function, writer.names)
     return f"{sign}{vector} {inside}" if transposed else f"{sign}{inside} {vector}"

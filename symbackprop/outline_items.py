@@ -24,7 +24,7 @@ from symbackprop.errors import FormRefused
 from symbackprop.forward import EXAMPLES
 from symbackprop.functions import ScalarFunction
 from symbackprop.indices import EXAMPLE, at_indices, put_in
-from symbackprop.latex import Printer, latex
+from symbackprop.latex import Printer, sum_sign
 from symbackprop.lettering import letters_of
 from symbackprop.matrix_form import matrix_chain
 from symbackprop.matrix_latex import is_transposed, matrix_latex
@@ -47,7 +47,7 @@ from symbackprop.pieces import Binding, at_least, tex
 from symbackprop.references import Reference, find
 from symbackprop.rules import Context, pull_out_factors
 from symbackprop.symbols import layer_argument, size_layer, whole
-from symbackprop.writer import Claim, Writer, facts_of, free_of, names_of
+from symbackprop.writer import Claim, Writer, free_of
 
 Letters = dict[sp.Basic, sp.Expr]
 
@@ -117,8 +117,7 @@ class Desk:
 
     def any_depth(self) -> Desk:
         """The same for any number of layers."""
-        inner = self.writer.derivation.any_depth
-        return Desk(replace(self.writer, derivation=inner, names=names_of(inner, self.writer.names.notation)))
+        return Desk(self.writer.any_depth())
 
     def single(self) -> Desk:
         """The same for a network with one unit in each layer, whose entries are written without indices."""
@@ -412,8 +411,7 @@ def _sum_sign(desk: Desk, letter: sp.Expr, size: sp.Expr) -> str:
     """The sign of a sum over all units; nothing where there is only one."""
     if isinstance(letter, sp.Integer):
         return ""
-    names, marker = desk.writer.names, sp.Symbol("z", real=True)
-    return latex(sp.Sum(marker, (letter, 1, size)), names).removesuffix(latex(marker, names))
+    return sum_sign((letter, 1, size), desk.writer.names)
 
 
 def _in_outputs(desk: Desk, found: Path, item: Item, kind: str) -> Row:
@@ -496,12 +494,12 @@ def result(desk: Desk, item: Item) -> Iterator[Block]:
             else Partial(desk.cost.symbol, quantity[equation.indices])
         )
         written = item.options.get("written_out")
-        value = pull_out_factors(_with_deltas(desk, equation.rhs), Context()) if written else equation.rhs
         claim = Claim(_label(item, number), free_of(equation))
-        facts = _facts(desk, quantity)
-        made = desk.writer.chain(entry, value, claim, facts=facts)
         if item.options.get("steps"):
             made = _stepwise(desk, quantity, entry, claim)
+        else:
+            value = pull_out_factors(_with_deltas(desk, equation.rhs), Context()) if written else equation.rhs
+            made = desk.writer.chain(entry, value, claim, facts=_facts(desk, quantity))
         chains.append(replace(made, rows=(*made.rows[:-1], replace(made.rows[-1], boxed=True))))
     yield Display(tuple(chains))
 
@@ -514,7 +512,7 @@ def _stepwise(desk: Desk, of: Quantity, entry: sp.Expr, claim: Claim) -> Chain:
 
 def _facts(desk: Desk, of: Quantity) -> tuple[str, ...]:
     adjoint = next(a for a in desk.writer.derivation.adjoints if a.of == of)
-    return facts_of(adjoint.derivation) if adjoint.derivation is not None else ()
+    return adjoint.derivation.facts if adjoint.derivation is not None else ()
 
 
 def _with_deltas(desk: Desk, expr: sp.Expr, slopes: bool = False) -> sp.Expr:

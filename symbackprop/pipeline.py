@@ -171,6 +171,11 @@ class NetworkDerivation:
         place = {quantity.name: number for number, quantity in enumerate(gradients, 1)}
         return backward_equations(sorted(self.adjoints, key=lambda a: place.get(a.of.name, 0)))
 
+    @property
+    def named(self) -> tuple[Quantity, ...]:
+        """The derivatives of one example's cost that have a name."""
+        return tuple(adjoint.named for adjoint in self.adjoints if adjoint.named is not None)
+
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """Every step of every derivation: rule, before, after, because."""

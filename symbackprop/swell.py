@@ -21,6 +21,7 @@ from sympy.core.parameters import distribute
 from symbackprop.compose import raw_gradient
 from symbackprop.equations import Equation, Quantity, Role
 from symbackprop.errors import FormRefused, NoRule
+from symbackprop.forward import refuse_symbols
 from symbackprop.indices import outermost
 
 if TYPE_CHECKING:
@@ -78,14 +79,7 @@ def swell(derivation: NetworkDerivation) -> tuple[SwellRow, ...]:
 
 def _refuse(derivation: NetworkDerivation) -> None:
     model = derivation.model
-    symbols = [str(size) for _, size in model.sizes if not size.is_Integer]
-    if model.symbolic_depth:
-        raise FormRefused("form: swell: the depth is a symbol, so there is nothing to count: use general")
-    if symbols:
-        raise FormRefused(
-            f"form: swell: the size {symbols[0]} is a symbol, so there is nothing to count: "
-            "use index or matrix"
-        )
+    refuse_symbols(model, "swell", "there is nothing to count")
     if len(model.network.layers) > MOST_LAYERS:
         raise FormRefused(
             f"form: swell: {len(model.network.layers)} layers are written into each other, and more than "

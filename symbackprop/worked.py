@@ -152,15 +152,10 @@ class Worked:
         return self._instance(self.derivation.batch.forward, self.batch_sizes, {**given, **parameters})
 
     def _instance(self, program: Program, sizes: dict[sp.Symbol, int], given: Given) -> Instance:
-        derivatives = self.named if program is self.model.program else ()
+        derivatives = self.derivation.named if program is self.model.program else ()
         return Instance(
             program, sizes, Digits(), 0, derivatives=derivatives, values={**self.symbols, **given}
         )
-
-    @property
-    def named(self) -> tuple[Quantity, ...]:
-        """The derivatives that have a name."""
-        return tuple(a.named for a in self.derivation.adjoints if a.named is not None)
 
     # one step of gradient descent -------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ def worked_laboratories(worked: Worked) -> dict[str, Any]:
     derived, model = worked.derivation, worked.model
     lifted = tuple(equation.quantity for equation in derived.batch.deltas)
     found: dict[str, Any] = {
-        SYMBOLS: Laboratory(model.program, model.facts, worked.named, sizes=worked.sizes),
+        SYMBOLS: Laboratory(model.program, model.facts, derived.named, sizes=worked.sizes),
         BATCH_SYMBOLS: Laboratory(derived.batch.forward, model.facts, lifted, sizes=worked.batch_sizes),
         _ALL: NumberLaboratory(worked.batch),
     }

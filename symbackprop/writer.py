@@ -91,6 +91,11 @@ class Writer:
         """
         return worked_example(self.derivation)
 
+    def any_depth(self) -> Writer:
+        """The same for any number of layers of the kind of the hidden ones."""
+        derivation = self.derivation.any_depth
+        return replace(self, derivation=derivation, names=names_of(derivation, self.names.notation))
+
     def say(self, key: str, **filled: str) -> str:
         """A sentence with its gaps filled in; letters of layers and units are known to every sentence."""
         index, model = self.names.notation.index, self.model
@@ -214,7 +219,7 @@ class Writer:
         for adjoint in self.derivation.adjoints:
             named = adjoint.named
             if named is not None and named.name == equation.quantity.name and adjoint.derivation is not None:
-                return facts_of(adjoint.derivation)
+                return adjoint.derivation.facts
         return ()
 
     @cached_property
@@ -245,11 +250,6 @@ def free_of(equation: Equation) -> Free:
     return tuple(zip(equation.indices, equation.quantity.dims, strict=True))
 
 
-def facts_of(derivation: Derivation) -> tuple[str, ...]:
-    """The declared facts that a derivation cites."""
-    return tuple(dict.fromkeys(fact for step in derivation.steps for fact in step.facts))
-
-
 def names_of(derivation: NetworkDerivation, notation: Notation) -> Names:
     """How everything in the text of a derivation is printed."""
     model = derivation.model
@@ -260,5 +260,5 @@ def quantities(derivation: NetworkDerivation) -> Iterator[Quantity]:
     """Everything that the text of a derivation may name."""
     yield from derivation.model.program.quantities.values()
     yield from derivation.model.total.quantities.values()
-    yield from (adjoint.named for adjoint in derivation.adjoints if adjoint.named is not None)
+    yield from derivation.named
     yield from (gradient.quantity for gradient in derivation.batch.gradients)

@@ -9,9 +9,10 @@ from functools import cache
 import numpy as np
 import pytest
 import sympy as sp
+from every_layer import at_every_layer
 
 import symbackprop as sb
-from symbackprop.check import Equality, check_model
+from symbackprop.check import Equality
 from symbackprop.claims import Checker
 from symbackprop.forward import any_number, forward_model, numbered
 from symbackprop.layers import LAST, LAYER, LayerSum
@@ -320,7 +321,7 @@ def test_the_composite_route_is_the_chain_rule_where_nothing_can_be_written_out(
 def test_every_step_holds_at_every_layer():
     model = forward_model(from_mapping(spec((2, "h", 1), (CENTRED, "tanh"), **PENALTY)))
     derivation = derived((2, "h", 1), (CENTRED, "tanh"), **PENALTY)
-    findings = check_model(model, derivation.adjoints)
+    findings = at_every_layer(model, derivation.adjoints)
     assert findings and all(finding.holds for finding in findings)
 
 
