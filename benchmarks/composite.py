@@ -15,9 +15,9 @@ from sympy.core.parameters import distribute
 
 from benchmarks.depth import network
 from benchmarks.measure import Row, interleaved, table
-from symbackprop.compose import compose, raw_gradient
-from symbackprop.forward import forward_model
-from symbackprop.indices import index_symbol
+from symbackprop.algebra.indices import index_symbol
+from symbackprop.forward.compose import compose, raw_gradient
+from symbackprop.forward.model import forward_model
 
 LAYERS = 20
 ROUNDS = 3

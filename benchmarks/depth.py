@@ -12,11 +12,11 @@ import math
 from functools import partial
 
 from benchmarks.measure import Row, interleaved, peak_bytes, table
-from symbackprop.chain import backward_equations, reverse
-from symbackprop.equations import Equation
-from symbackprop.forward import Model, forward_model
+from symbackprop.algebra.equations import Equation
+from symbackprop.derivation.chain import backward_equations, reverse
+from symbackprop.forward.model import Model, forward_model
 from symbackprop.network import Network
-from symbackprop.spec import from_mapping
+from symbackprop.spec.loading import from_mapping
 
 DEPTHS = (10, 100, 1000)
 ROUNDS = 3

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from symbackprop.version import __version__
 
 if TYPE_CHECKING:
-    from symbackprop.chain import reverse
-    from symbackprop.comparison import compare
+    from symbackprop.checking.comparison import compare
+    from symbackprop.derivation.chain import reverse
     from symbackprop.errors import FormRefused, MissingProgram, NoRule, SpecError, SymbackpropError
-    from symbackprop.forward import forward_model
+    from symbackprop.forward.model import forward_model
     from symbackprop.network import Network
     from symbackprop.pipeline import NetworkDerivation, derive
-    from symbackprop.spec import from_mapping, from_widths, load
+    from symbackprop.spec.loading import from_mapping, from_widths, load
 
 _HOME = {
     "FormRefused": "errors",
@@ -30,13 +30,13 @@ _HOME = {
     "NoRule": "errors",
     "SpecError": "errors",
     "SymbackpropError": "errors",
-    "compare": "comparison",
+    "compare": "checking.comparison",
     "derive": "pipeline",
-    "forward_model": "forward",
-    "from_mapping": "spec",
-    "from_widths": "spec",
-    "load": "spec",
-    "reverse": "chain",
+    "forward_model": "forward.model",
+    "from_mapping": "spec.loading",
+    "from_widths": "spec.loading",
+    "load": "spec.loading",
+    "reverse": "derivation.chain",
 }
 
 __all__ = [

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from symbackprop.catalogue import (
+from symbackprop.errors import MissingProgram, SpecError, SymbackpropError
+from symbackprop.progress import progress
+from symbackprop.spec.catalogue import (
     ACTIVATIONS,
     COSTS,
     DETAILS,
@@ -30,12 +32,10 @@ from symbackprop.catalogue import (
     TARGETS,
     UPDATES,
 )
-from symbackprop.errors import MissingProgram, SpecError, SymbackpropError
-from symbackprop.progress import progress
 from symbackprop.version import __version__
 
 if TYPE_CHECKING:
-    from symbackprop.files import Order
+    from symbackprop.media.files import Order
     from symbackprop.network import Network
 
 CHECK_FAILED, WRONG_INPUT, MISSING_PROGRAM, OWN_MISTAKE = 1, 2, 3, 70
@@ -115,7 +115,7 @@ def _wrt_option(command: Command) -> Command:
 def _load(spec: str, hidden: str | None, output_activation: str | None, cost: str | None) -> Network:
     """The network that SPEC means: a file, or widths with their options."""
     from symbackprop.errors import Problem
-    from symbackprop.spec import from_widths, load
+    from symbackprop.spec.loading import from_widths, load
 
     given = {"hidden": hidden, "output_activation": output_activation, "cost": cost}
     options = {name: value for name, value in given.items() if value is not None}
@@ -197,11 +197,11 @@ def derive(
     wrt: tuple[str, ...],
 ) -> None:
     """Write the derivation, the gradient code and the certificate of SPEC into DIR/NAME/."""
-    from symbackprop.render import own_templates
+    from symbackprop.rendering.render import own_templates
 
     with _mistakes_as_lines(), own_templates(templates):
-        from symbackprop.files import Order
-        from symbackprop.manner import Manner
+        from symbackprop.layout.manner import Manner
+        from symbackprop.media.files import Order
         from symbackprop.pipeline import derive as derive_network
 
         _known("--to", formats, FORMATS)
@@ -219,8 +219,8 @@ def derive(
 
 def _write_all(order: Order, formats: tuple[str, ...], target: Path) -> None:
     """Write every file and print its path; then say which checks failed, and what is missing."""
-    from symbackprop.files import sheets, texts
-    from symbackprop.render import write
+    from symbackprop.media.files import sheets, texts
+    from symbackprop.rendering.render import write
 
     missing: list[str] = []
     for makes in (texts, sheets):
@@ -243,8 +243,8 @@ def _write_all(order: Order, formats: tuple[str, ...], target: Path) -> None:
 
 def _says_if_a_script_is_needed() -> None:
     """What is missing where formulas can't be set before the page is opened."""
-    from symbackprop.files import WITHOUT_ENGINE
-    from symbackprop.katex import can_set
+    from symbackprop.media.files import WITHOUT_ENGINE
+    from symbackprop.media.katex import can_set
 
     if not can_set():
         _says(f"symbackprop: {WITHOUT_ENGINE}")
@@ -284,11 +284,11 @@ def export(
     wrt: tuple[str, ...],
 ) -> None:
     """Write the gradient code of SPEC alone."""
-    from symbackprop.render import own_templates
+    from symbackprop.rendering.render import own_templates
 
     with _mistakes_as_lines(), own_templates(templates):
         from symbackprop.pipeline import derive as derive_network
-        from symbackprop.render import write
+        from symbackprop.rendering.render import write
 
         _known("--target", (target,), TARGETS)
         network = _load(spec, hidden, output_activation, cost)
@@ -318,7 +318,7 @@ def compare(
 ) -> None:
     """Compare the gradient code of SPEC with numeric references."""
     with _mistakes_as_lines():
-        from symbackprop.comparison import compare as compare_derivation
+        from symbackprop.checking.comparison import compare as compare_derivation
         from symbackprop.pipeline import derive as derive_network
 
         derivation = derive_network(_load(spec, hidden, output_activation, cost), wrt=wrt)
@@ -345,11 +345,11 @@ def list_(what: str) -> None:
 
 def _listed(what: str) -> dict[str, str]:
     if what == "notations":
-        from symbackprop.notation import notations
+        from symbackprop.notation.notation import notations
 
         return notations()
     if what == "languages":
-        from symbackprop.words import languages
+        from symbackprop.notation.words import languages
 
         return languages()
     formulas = {"activations": ACTIVATIONS, "costs": COSTS}

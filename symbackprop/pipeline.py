@@ -25,31 +25,31 @@ from typing import TYPE_CHECKING
 import sympy as sp
 from sympy.core.parameters import distribute
 
-from symbackprop.batch import Batch, batch
-from symbackprop.chain import Adjoint, backward_equations, reverse
-from symbackprop.codegen import CODES, module_keys
-from symbackprop.compose import compose, compose_total
-from symbackprop.equations import Equation, Quantity, Step
+from symbackprop.algebra.equations import Equation, Quantity, Step
+from symbackprop.code.codegen import CODES, module_keys
+from symbackprop.code.target_code import numba_source, target_source
+from symbackprop.code.targets import TARGETS
+from symbackprop.code.updates import with_update
+from symbackprop.derivation.batch import Batch, batch
+from symbackprop.derivation.chain import Adjoint, backward_equations, reverse
 from symbackprop.errors import SymbackpropError
-from symbackprop.forward import Model, any_number, forward_model, numbered
-from symbackprop.linebreak import ARTICLE
-from symbackprop.manner import Manner
-from symbackprop.names import module_name
+from symbackprop.forward.compose import compose, compose_total
+from symbackprop.forward.model import Model, any_number, forward_model, numbered
+from symbackprop.forward.references import find
+from symbackprop.layout.manner import Manner
 from symbackprop.network import Network
-from symbackprop.notation import DEFAULT
-from symbackprop.references import find
-from symbackprop.render import fill
-from symbackprop.rounding import DIGITS
-from symbackprop.target_code import numba_source, target_source
-from symbackprop.targets import TARGETS
-from symbackprop.updates import with_update
+from symbackprop.notation.notation import DEFAULT
+from symbackprop.notation.words import DEFAULT_LANGUAGE
+from symbackprop.printing.linebreak import ARTICLE
+from symbackprop.printing.rounding import DIGITS
+from symbackprop.rendering.render import fill
+from symbackprop.tables.names import module_name
 from symbackprop.version import made_from
-from symbackprop.words import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:
-    from symbackprop.document import Certificate, Document
-    from symbackprop.notebook_display import Shown
-    from symbackprop.pictures import Picture
+    from symbackprop.layout.document import Certificate, Document
+    from symbackprop.media.notebook_display import Shown
+    from symbackprop.pictures.picture_files import Picture
 
 ROUTES = ("chain", "composite")
 
@@ -69,7 +69,7 @@ def derive(network: Network, route: str = "chain", wrt: Sequence[str] = ()) -> N
         NoRule: for an operation that no rule covers, by its name.
         SymbackpropError: for a route or a ``wrt`` that doesn't exist.
 
-    >>> from symbackprop.spec import from_widths
+    >>> from symbackprop.spec.loading import from_widths
     >>> for equation in derive(from_widths("2-1")).equations:
     ...     print(equation)
     delta1[j] = 2*(1 - a1[j])*(a1[j] - y[j])*a1[j]
@@ -98,7 +98,7 @@ def _check_chosen(name: str, model: Model) -> None:
 def _adjoints(model: Model, route: str, wrt_input: bool) -> tuple[Adjoint, ...]:
     parameters = model.own_parameters
     if route == "composite":
-        from symbackprop.composite import composite_route
+        from symbackprop.derivation.composite import composite_route
 
         adjoints = composite_route(model.program, model.facts)
         if not wrt_input:
@@ -147,7 +147,7 @@ class NetworkDerivation:
         Raises:
             SymbackpropError: for a name that is no parameter, or indices that aren't its own.
         """
-        from symbackprop.compose import raw_gradient
+        from symbackprop.forward.compose import raw_gradient
 
         quantity = self._parameter(parameter)
         letters = sp.symbols("j k", integer=True, positive=True)[: len(quantity.dims)]
@@ -211,7 +211,7 @@ class NetworkDerivation:
         if target != "numpy":
             return self._for_target(target, update)
         if self.model.symbolic_depth:
-            from symbackprop.any_depth import any_depth_keys
+            from symbackprop.code.any_depth import any_depth_keys
 
             keys = any_depth_keys(self.model, self.batch, self.about)
             return fill("any_depth.py.jinja", with_update(keys, update))
@@ -264,7 +264,7 @@ class NetworkDerivation:
             language: one of ``symbackprop list languages``, or a file of words.
             budget: how many characters a line holds.
         """
-        from symbackprop.exposition import lay_out
+        from symbackprop.layout.exposition import lay_out
 
         return lay_out(self, Manner(notation, tuple(forms), digits, detail, language, budget))
 
@@ -294,7 +294,7 @@ class NetworkDerivation:
         Raises:
             FormRefused: for a form that makes no sense for this network.
         """
-        from symbackprop.html import page
+        from symbackprop.media.html import page
 
         forms = (form,) if isinstance(form, str) else tuple(form)
         document = self.document(notation, forms, language=language)
@@ -305,7 +305,7 @@ class NetworkDerivation:
     def page_forms(self, forms: Sequence[str] = ()) -> tuple[str, ...]:
         """The forms of the web page: its readers switch between indices and matrices, so it has both.
 
-        >>> from symbackprop.spec import from_widths
+        >>> from symbackprop.spec.loading import from_widths
         >>> derive(from_widths("2-1")).page_forms(["components"])
         ('components', 'index', 'matrix')
         """
@@ -319,25 +319,25 @@ class NetworkDerivation:
     def show(self, step: Step | Equation, notation: str = DEFAULT) -> Shown:
         """A step with its reason, or an equation, for a notebook or a terminal.
 
-        >>> from symbackprop.spec import from_widths
+        >>> from symbackprop.spec.loading import from_widths
         >>> derivation = derive(from_widths("2-2"))
         >>> derivation.show(derivation.equations[1])
         dW1[j, k] = delta1[j]*x[k]
         >>> r"\\text{chain rule}" in derivation.show(derivation.steps[2]).latex
         True
         """
-        from symbackprop.notebook_display import step as shown
+        from symbackprop.media.notebook_display import step as shown
 
         return shown(self, step, notation)
 
     def pictures(self, notation: str = DEFAULT) -> dict[str, Picture]:
         """The pictures that there are, by what they show; a notebook shows each by itself."""
-        from symbackprop.pictures import pictures_of
+        from symbackprop.pictures.picture_files import pictures_of
 
         return pictures_of(self, notation)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        from symbackprop.notebook_display import results
+        from symbackprop.media.notebook_display import results
 
         return results(self)._repr_mimebundle_()
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from symbackprop.chain import Adjoint
-from symbackprop.check import Equality, Finding, equation_equality, step_equalities
-from symbackprop.claims import Checker
-from symbackprop.forward import Model
+from symbackprop.checking.check import Equality, Finding, equation_equality, step_equalities
+from symbackprop.derivation.chain import Adjoint
+from symbackprop.forward.model import Model
+from symbackprop.layout.claims import Checker
 from symbackprop.pipeline import NetworkDerivation
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import mpmath
 
-from symbackprop.catalogue import ACTIVATIONS, COSTS
+from symbackprop.spec.catalogue import ACTIVATIONS, COSTS
 
 DIGITS, MORE_DIGITS, STEP = 620, 1200, "1e-100"
 """exp(-1000) is 1e-435, and 1 + exp(-1000) has to differ from 1 by more than the step moves it; units that

@@ -12,11 +12,11 @@ import sympy as sp
 from every_layer import at_every_layer
 
 import symbackprop as sb
-from symbackprop.check import Equality
-from symbackprop.claims import Checker
-from symbackprop.forward import any_number, forward_model, numbered
-from symbackprop.layers import LAST, LAYER, LayerSum
-from symbackprop.spec import from_mapping
+from symbackprop.algebra.layers import LAST, LAYER, LayerSum
+from symbackprop.checking.check import Equality
+from symbackprop.forward.model import any_number, forward_model, numbered
+from symbackprop.layout.claims import Checker
+from symbackprop.spec.loading import from_mapping
 
 CENTRED = {"formula": "z[j] - sum(z[i], i)/n"}
 OPEN = {"symbol": "g"}

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 import symbackprop as sb
-from symbackprop.check import Equality
-from symbackprop.claims import Checker
-from symbackprop.document import Display, Document
+from symbackprop.checking.check import Equality
 from symbackprop.errors import SymbackpropError
-from symbackprop.measure import expanded
-from symbackprop.outline import load_outline, outlines
+from symbackprop.layout.claims import Checker
+from symbackprop.layout.document import Display, Document
+from symbackprop.layout.outline import load_outline, outlines
+from symbackprop.printing.measure import expanded
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 IDS = {

@@ -6,7 +6,11 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
-from symbackprop.arrays import (
+from symbackprop.algebra.calculus import derivative
+from symbackprop.algebra.equations import Equation, Program, Quantity, Role
+from symbackprop.algebra.indices import at_indices, index_symbol, size_symbol
+from symbackprop.checking.check import Equality, Laboratory
+from symbackprop.code.arrays import (
     Einsum,
     Entry,
     Map,
@@ -20,16 +24,12 @@ from symbackprop.arrays import (
     entry_of,
     transpose,
 )
-from symbackprop.batch import batch
-from symbackprop.calculus import derivative
-from symbackprop.chain import backward_equations, reverse
-from symbackprop.check import Equality, Laboratory
-from symbackprop.equations import Equation, Program, Quantity, Role
+from symbackprop.derivation.batch import batch
+from symbackprop.derivation.chain import backward_equations, reverse
 from symbackprop.errors import NoRule
-from symbackprop.forward import forward_model
-from symbackprop.indices import at_indices, index_symbol, size_symbol
+from symbackprop.forward.model import forward_model
 from symbackprop.network import argument
-from symbackprop.spec import from_widths
+from symbackprop.spec.loading import from_widths
 
 i, j, k, s = map(index_symbol, "ijks")
 n, m, r = map(size_symbol, "nmr")

@@ -6,10 +6,10 @@ import pytest
 import sympy as sp
 from sympy.core.parameters import distribute
 
-from symbackprop import calculus
-from symbackprop.calculus import derivative
-from symbackprop.functions import scalar_function
-from symbackprop.indices import index_symbol, size_symbol
+from symbackprop.algebra import calculus
+from symbackprop.algebra.calculus import derivative
+from symbackprop.algebra.functions import scalar_function
+from symbackprop.algebra.indices import index_symbol, size_symbol
 from symbackprop.network import argument
 
 j, k, p, q = map(index_symbol, "jkpq")

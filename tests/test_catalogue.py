@@ -7,9 +7,9 @@ import sys
 import pytest
 import sympy as sp
 
-from symbackprop.catalogue import ACTIVATIONS, COSTS
-from symbackprop.formula import activation_named, cost_formula, is_coupled
 from symbackprop.network import WIDTH, argument, index, vector_argument
+from symbackprop.spec.catalogue import ACTIVATIONS, COSTS
+from symbackprop.spec.formula import activation_named, cost_formula, is_coupled
 
 POINTS = (-3.5, -1.25, -0.3, 0.0, 0.4, 1.5, 3.25)
 
@@ -114,5 +114,5 @@ def test_only_softmax_and_its_logarithm_couple():
 
 
 def test_listing_needs_no_sympy():
-    code = "import sys, symbackprop.catalogue; sys.exit('sympy' in sys.modules)"
+    code = "import sys, symbackprop.spec.catalogue; sys.exit('sympy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

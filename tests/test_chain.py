@@ -3,12 +3,12 @@
 import pytest
 import sympy as sp
 
-from symbackprop.chain import backward_equations, reverse
-from symbackprop.check import check_program
-from symbackprop.equations import Fact, Partial
-from symbackprop.forward import forward_model
-from symbackprop.indices import alpha, index_symbol
-from symbackprop.spec import from_mapping, from_widths
+from symbackprop.algebra.equations import Fact, Partial
+from symbackprop.algebra.indices import alpha, index_symbol
+from symbackprop.checking.check import check_program
+from symbackprop.derivation.chain import backward_equations, reverse
+from symbackprop.forward.model import forward_model
+from symbackprop.spec.loading import from_mapping, from_widths
 
 i, j, k = map(index_symbol, "ijk")
 

@@ -12,9 +12,11 @@ import pytest
 import sympy as sp
 from every_layer import at_every_layer
 
-from symbackprop.arithmetic import Digits
-from symbackprop.chain import Adjoint, reverse
-from symbackprop.check import (
+from symbackprop.algebra.equations import Derivation, ExplicitPartial, Partial, Quantity, Role, Step
+from symbackprop.algebra.functions import ScalarFunction, scalar_function
+from symbackprop.algebra.indices import index_symbol
+from symbackprop.checking.arithmetic import Digits
+from symbackprop.checking.check import (
     Equality,
     Finding,
     Laboratory,
@@ -27,13 +29,11 @@ from symbackprop.check import (
     picked_entries,
     step_equalities,
 )
-from symbackprop.equations import Derivation, ExplicitPartial, Partial, Quantity, Role, Step
-from symbackprop.evaluate import Instance, small_sizes
-from symbackprop.forward import Model, forward_model
-from symbackprop.functions import ScalarFunction, scalar_function
-from symbackprop.indices import index_symbol
+from symbackprop.checking.evaluate import Instance, small_sizes
+from symbackprop.derivation.chain import Adjoint, reverse
+from symbackprop.forward.model import Model, forward_model
 from symbackprop.network import argument
-from symbackprop.spec import from_mapping
+from symbackprop.spec.loading import from_mapping
 
 FACT = {"targets_sum_to_one": True}
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from symbackprop import pipeline
 from symbackprop.cli import LISTS, cli
-from symbackprop.render import write
+from symbackprop.rendering.render import write
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -511,7 +511,7 @@ def test_an_interrupted_write_leaves_the_old_file(monkeypatch: pytest.MonkeyPatc
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("symbackprop.render.os.replace", interrupted)
+    monkeypatch.setattr("symbackprop.rendering.render.os.replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(Path("file.txt"), "new")
     assert Path("file.txt").read_text() == "old" and everything_in(tmp_path) == {"file.txt"}

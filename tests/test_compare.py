@@ -10,7 +10,8 @@ import pytest
 import sympy as sp
 
 import symbackprop as sb
-from symbackprop.comparison import (
+from symbackprop.algebra.functions import ScalarFunction
+from symbackprop.checking.comparison import (
     Errors,
     Numbers,
     References,
@@ -22,7 +23,6 @@ from symbackprop.comparison import (
     run,
     value,
 )
-from symbackprop.functions import ScalarFunction
 
 REFERENCES = ["finite_difference", "complex_step", "explicit", "autograd"]
 
@@ -262,7 +262,7 @@ def test_a_seed_decides():
 
 def test_the_function_keeps_its_name():
     """No module is called like a function of the package, which importing it would hide."""
-    import symbackprop.comparison  # noqa: F401
+    import symbackprop.checking.comparison  # noqa: F401
 
     assert callable(sb.compare) and callable(sb.compare)
 

@@ -10,20 +10,20 @@ from itertools import pairwise, product
 import pytest
 import sympy as sp
 
-from symbackprop.arithmetic import Exact
-from symbackprop.chain import backward_equations, own_indices, reverse
-from symbackprop.check import check_program
-from symbackprop.compose import compose, compose_total, distinct, raw_gradient
-from symbackprop.composite import composite_route
-from symbackprop.equations import Equation, Program, Quantity
+from symbackprop.algebra.equations import Equation, Program, Quantity
+from symbackprop.algebra.functions import ScalarFunction
+from symbackprop.algebra.indices import EXAMPLE
+from symbackprop.checking.arithmetic import Exact
+from symbackprop.checking.check import check_program
+from symbackprop.checking.evaluate import Instance, small_sizes
+from symbackprop.derivation.chain import backward_equations, own_indices, reverse
+from symbackprop.derivation.composite import composite_route
 from symbackprop.errors import NoRule
-from symbackprop.evaluate import Instance, small_sizes
-from symbackprop.forward import Model, forward_model
-from symbackprop.functions import ScalarFunction
-from symbackprop.indices import EXAMPLE
+from symbackprop.forward.compose import compose, compose_total, distinct, raw_gradient
+from symbackprop.forward.model import Model, forward_model
 from symbackprop.network import Activation, Cost, Formula, Layer, Network, argument
 from symbackprop.pipeline import derive
-from symbackprop.spec import from_mapping
+from symbackprop.spec.loading import from_mapping
 
 Z, A, Y = argument("z"), argument("a"), argument("y")
 SQUARED = Cost("squared_error", Formula("(a - y)^2", (A - Y) ** 2, ("a", "y")))

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import sympy as sp
 
-from symbackprop.check import Laboratory, check_derivation
-from symbackprop.computation_graph import Graph, computation_graph
+from symbackprop.checking.check import Laboratory, check_derivation
 from symbackprop.errors import FormRefused
-from symbackprop.forward import forward_model
-from symbackprop.notation import load_notation
-from symbackprop.spec import from_mapping, from_widths, load
-from symbackprop.symbols import Names
+from symbackprop.forward.model import forward_model
+from symbackprop.layout.computation_graph import Graph, computation_graph
+from symbackprop.notation.notation import load_notation
+from symbackprop.printing.symbols import Names
+from symbackprop.spec.loading import from_mapping, from_widths, load
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

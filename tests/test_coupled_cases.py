@@ -7,9 +7,9 @@ import pytest
 import sympy as sp
 
 import symbackprop as sb
-from symbackprop.calculus import derivative
-from symbackprop.indices import index_symbol, replaced, size_symbol, total
-from symbackprop.rules import Context, collapse_kronecker, everywhere
+from symbackprop.algebra.calculus import derivative
+from symbackprop.algebra.indices import index_symbol, replaced, size_symbol, total
+from symbackprop.algebra.rules import Context, collapse_kronecker, everywhere
 
 J, K, I, P = map(index_symbol, "jkip")
 N = size_symbol("n_1")

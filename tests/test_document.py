@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from symbackprop.document import Certificate, Chain, Display, Document, Paragraph, Row, Section, Table
-from symbackprop.notation import load_notation
+from symbackprop.layout.document import Certificate, Chain, Display, Document, Paragraph, Row, Section, Table
+from symbackprop.notation.notation import load_notation
 
 
 def fragment(*blocks: Paragraph | Display | Table) -> str:

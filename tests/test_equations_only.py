@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from symbackprop.calculus import derivative
-from symbackprop.chain import backward_equations, reverse
-from symbackprop.check import check_program
-from symbackprop.equations import Bracket, Equation, Program, Quantity, Role
+from symbackprop.algebra.calculus import derivative
+from symbackprop.algebra.equations import Bracket, Equation, Program, Quantity, Role
+from symbackprop.algebra.indices import index_symbol, size_symbol
+from symbackprop.checking.check import check_program
+from symbackprop.code.program_code import compile_program, program_source
+from symbackprop.derivation.chain import backward_equations, reverse
 from symbackprop.errors import NoRule
-from symbackprop.indices import index_symbol, size_symbol
-from symbackprop.program_code import compile_program, program_source
 
 j, k, i, s, t = map(index_symbol, "jkist")
 n, h, d, f, T = map(size_symbol, "nhdfT")

@@ -11,13 +11,22 @@ import mpmath
 import pytest
 import sympy as sp
 
-from symbackprop.arithmetic import Digits, Exact, Inexact, NoValue, OutOfRange
-from symbackprop.equations import Bracket, Equation, ExplicitPartial, Fact, Partial, Program, Quantity, Role
+from symbackprop.algebra.equations import (
+    Bracket,
+    Equation,
+    ExplicitPartial,
+    Fact,
+    Partial,
+    Program,
+    Quantity,
+    Role,
+)
+from symbackprop.algebra.indices import index_symbol, size_symbol
+from symbackprop.checking.arithmetic import Digits, Exact, Inexact, NoValue, OutOfRange
+from symbackprop.checking.evaluate import Instance, small_sizes
 from symbackprop.errors import NoRule
-from symbackprop.evaluate import Instance, small_sizes
-from symbackprop.forward import Model, forward_model
-from symbackprop.indices import index_symbol, size_symbol
-from symbackprop.spec import from_mapping
+from symbackprop.forward.model import Model, forward_model
+from symbackprop.spec.loading import from_mapping
 
 J, K, N = index_symbol("j"), index_symbol("k"), size_symbol("n")
 

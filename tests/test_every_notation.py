@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 import symbackprop as sb
-from symbackprop.catalogue import FORMS
-from symbackprop.document import Document
 from symbackprop.errors import FormRefused
-from symbackprop.notation import shipped
+from symbackprop.layout.document import Document
+from symbackprop.notation.notation import shipped
+from symbackprop.spec.catalogue import FORMS
 
 EXAMPLES = {path.stem: path for path in sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))}
 
@@ -56,13 +56,13 @@ def forms(example: str, notation: str) -> tuple[str, ...]:
 def unchecked(example: str, notation: str, wanted: tuple[str, ...], language: str) -> Document:
     """A document whose equalities aren't checked again: other tests do that."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("symbackprop.exposition.Checker", lambda *_: Silent())
+        patch.setattr("symbackprop.layout.exposition.Checker", lambda *_: Silent())
         return derivation(example).document(notation, wanted, language=language)
 
 
 class Silent:
     def check(self, equality: object) -> object:
-        from symbackprop.check import Finding
+        from symbackprop.checking.check import Finding
 
         return Finding(equality, "none", None, True)  # type: ignore[arg-type]
 

@@ -20,23 +20,23 @@ from click.testing import CliRunner, Result
 from outside import program
 
 import symbackprop as sb
-from symbackprop import katex
-from symbackprop.catalogue import FORMATS
 from symbackprop.cli import cli
-from symbackprop.detail import brief
-from symbackprop.document import Chain, Display, Document, Paragraph, Row, Section
-from symbackprop.files import SHEETS, TEXTS, WIDEST, Order
-from symbackprop.linebreak import SCREEN, SLIDE
-from symbackprop.manner import Manner
-from symbackprop.markdown import FLAVOURS, escaped, markdown
-from symbackprop.measure import rendered_width
-from symbackprop.notebook import notebook
+from symbackprop.layout.detail import brief
+from symbackprop.layout.document import Chain, Display, Document, Paragraph, Row, Section
+from symbackprop.layout.manner import Manner
+from symbackprop.media import katex
+from symbackprop.media.files import SHEETS, TEXTS, WIDEST, Order
+from symbackprop.media.markdown import FLAVOURS, escaped, markdown
+from symbackprop.media.notebook import notebook
+from symbackprop.media.slides import slides
+from symbackprop.pictures.tikz import tikz_picture
 from symbackprop.pipeline import NetworkDerivation
+from symbackprop.printing.linebreak import SCREEN, SLIDE
+from symbackprop.printing.measure import rendered_width
 from symbackprop.progress import PATIENCE, progress
-from symbackprop.prose import literal
-from symbackprop.render import fill
-from symbackprop.slides import slides
-from symbackprop.tikz import tikz_picture
+from symbackprop.rendering.prose import literal
+from symbackprop.rendering.render import fill
+from symbackprop.spec.catalogue import FORMATS
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "examples").glob("*.toml"))}
@@ -193,7 +193,7 @@ def test_an_unknown_detail_is_a_line(tmp_path: Path) -> None:
 
 
 def test_a_notation_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
-    shipped = ROOT / "symbackprop" / "notations" / "nielsen.toml"
+    shipped = ROOT / "symbackprop" / "data" / "notations" / "nielsen.toml"
     own = tmp_path / "mine.toml"
     text = shipped.read_text("utf-8")
     own.write_text(re.sub(r"(?m)^activation = .*$", "activation = 'h'", text, count=1), "utf-8")

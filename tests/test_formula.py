@@ -7,9 +7,9 @@ import sympy as sp
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from symbackprop.catalogue import ACTIVATIONS
-from symbackprop.formula import FormulaError, parse_factor, parse_formula
 from symbackprop.network import WIDTH, argument, index, vector_argument
+from symbackprop.spec.catalogue import ACTIVATIONS
+from symbackprop.spec.formula import FormulaError, parse_factor, parse_formula
 
 z, a, y = argument("z"), argument("a"), argument("y")
 Z, i, j = vector_argument("z"), index("i"), index("j")

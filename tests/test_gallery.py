@@ -22,10 +22,10 @@ import pytest
 from click.testing import CliRunner
 
 from symbackprop.cli import cli
-from symbackprop.gallery import entry, index_page
-from symbackprop.html import shared_style
-from symbackprop.notation import shipped
-from symbackprop.render import write
+from symbackprop.media.gallery import entry, index_page
+from symbackprop.media.html import shared_style
+from symbackprop.notation.notation import shipped
+from symbackprop.rendering.render import write
 
 ROOT = Path(__file__).parent.parent
 GALLERY = ROOT / "output"

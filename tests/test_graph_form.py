@@ -12,12 +12,12 @@ import pytest
 import sympy as sp
 
 import symbackprop as sb
-from symbackprop.check import Laboratory, check_derivation
-from symbackprop.computation_graph import Graph, computation_graph
-from symbackprop.document import Display, Document
-from symbackprop.equations import Derivation, Partial, Step
+from symbackprop.algebra.equations import Derivation, Partial, Step
+from symbackprop.checking.check import Laboratory, check_derivation
 from symbackprop.errors import FormRefused
-from symbackprop.spec import from_widths
+from symbackprop.layout.computation_graph import Graph, computation_graph
+from symbackprop.layout.document import Display, Document
+from symbackprop.spec.loading import from_widths
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -138,7 +138,7 @@ def test_a_wrong_step_is_marked_in_the_text(monkeypatch: pytest.MonkeyPatch) -> 
         graph.__dict__["derivations"] = wrong
         return graph
 
-    monkeypatch.setattr("symbackprop.writer.computation_graph", wrong_graph)
+    monkeypatch.setattr("symbackprop.layout.writer.computation_graph", wrong_graph)
     shown = document("computation-graph")
     (failed,) = [finding for finding in shown.certificate.findings if not finding.holds]
     assert failed.equality.label.startswith("graph-dl, step ")
@@ -155,7 +155,7 @@ def test_a_wrong_letter_for_an_entry_is_found_in_the_network(monkeypatch: pytest
         )
         return replace(graph, nodes=nodes)
 
-    monkeypatch.setattr("symbackprop.writer.computation_graph", wrong_graph)
+    monkeypatch.setattr("symbackprop.layout.writer.computation_graph", wrong_graph)
     failed = [f for f in document("computation-graph").certificate.findings if not f.holds]
     assert [finding.equality.label for finding in failed] == ["graph-h"]
 

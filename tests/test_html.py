@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 import symbackprop as sb
-from symbackprop import katex
-from symbackprop.catalogue import FORMS
 from symbackprop.cli import cli
-from symbackprop.document import Document
-from symbackprop.html import page as page_of_derivation
-from symbackprop.notation import notations
+from symbackprop.layout.document import Document
+from symbackprop.media import katex
+from symbackprop.media.html import page as page_of_derivation
+from symbackprop.notation.notation import notations
+from symbackprop.spec.catalogue import FORMS
 
 ROOT = Path(__file__).parent.parent
 VOID = {"meta", "link", "input", "br", "img", "hr"}

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from symbackprop import katex
 from symbackprop.cli import cli
+from symbackprop.media import katex
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 

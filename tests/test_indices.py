@@ -3,8 +3,7 @@
 import pytest
 import sympy as sp
 
-from symbackprop.errors import NoRule
-from symbackprop.indices import (
+from symbackprop.algebra.indices import (
     LETTERS,
     alpha,
     at_indices,
@@ -16,6 +15,7 @@ from symbackprop.indices import (
     rename_bound,
     size_symbol,
 )
+from symbackprop.errors import NoRule
 
 i, j, k, m = map(index_symbol, "ijkm")
 n, h = map(size_symbol, "nh")

@@ -3,12 +3,12 @@
 import pytest
 import sympy as sp
 
-from symbackprop import chain
-from symbackprop.chain import backward_equations, reverse
-from symbackprop.equations import Derivation
-from symbackprop.forward import forward_model
-from symbackprop.kinds import Kind, Kinds, Renamed, original, signature
-from symbackprop.spec import from_widths
+from symbackprop.algebra.equations import Derivation
+from symbackprop.algebra.kinds import Kind, Kinds, Renamed, original, signature
+from symbackprop.derivation import chain
+from symbackprop.derivation.chain import backward_equations, reverse
+from symbackprop.forward.model import forward_model
+from symbackprop.spec.loading import from_widths
 
 a, b, c, d = sp.symbols("a b c d")
 

@@ -7,8 +7,8 @@ import pytest
 import sympy as sp
 
 import symbackprop as sb
-from symbackprop.document import Paragraph
-from symbackprop.kinks import kinks
+from symbackprop.algebra.kinks import kinks
+from symbackprop.layout.document import Paragraph
 
 a, y, z = sp.symbols("a y z", real=True)
 JUMPS = [(sp.Abs(a - y), 1, 2 * a - 2 * y)]

@@ -7,12 +7,12 @@ import subprocess
 
 import pytest
 
-from symbackprop.catalogue import ACTIVATIONS
 from symbackprop.errors import NoRule
-from symbackprop.glyphs import SYMBOLS, advance, is_upright
-from symbackprop.label_text import Font, plain, typeset
-from symbackprop.measure import expanded
-from symbackprop.notation import load_notation, notations
+from symbackprop.notation.notation import load_notation, notations
+from symbackprop.pictures.glyphs import SYMBOLS, advance, is_upright
+from symbackprop.pictures.label_text import Font, plain, typeset
+from symbackprop.printing.measure import expanded
+from symbackprop.spec.catalogue import ACTIVATIONS
 
 DIACRITICS = {"ŷ": r"\hat{y}", "x̄": r"\bar{x}"}
 

@@ -15,23 +15,23 @@ import pytest
 import sympy as sp
 from sympy.core.parameters import distribute
 
-from symbackprop.catalogue import ACTIVATIONS, COSTS
-from symbackprop.chain import reverse
-from symbackprop.compose import Composition
-from symbackprop.equations import Bracket, ExplicitPartial, Partial, Quantity, Role
+from symbackprop.algebra.equations import Bracket, ExplicitPartial, Partial, Quantity, Role
+from symbackprop.algebra.functions import scalar_function
+from symbackprop.derivation.chain import reverse
 from symbackprop.errors import NoRule
-from symbackprop.escape import escape_text
-from symbackprop.formula import activation_named, cost_formula
-from symbackprop.forward import forward_model
-from symbackprop.functions import scalar_function
-from symbackprop.latex import latex
-from symbackprop.linebreak import INDENT, latex_rows
-from symbackprop.measure import rendered_width
+from symbackprop.forward.compose import Composition
+from symbackprop.forward.model import forward_model
 from symbackprop.network import argument
-from symbackprop.notation import load_notation
-from symbackprop.spec import from_mapping
-from symbackprop.style_package import style_package
-from symbackprop.symbols import Names, index, letter_of
+from symbackprop.notation.notation import load_notation
+from symbackprop.notation.style_package import style_package
+from symbackprop.printing.latex import latex
+from symbackprop.printing.linebreak import INDENT, latex_rows
+from symbackprop.printing.measure import rendered_width
+from symbackprop.printing.symbols import Names, index, letter_of
+from symbackprop.rendering.escape import escape_text
+from symbackprop.spec.catalogue import ACTIVATIONS, COSTS
+from symbackprop.spec.formula import activation_named, cost_formula
+from symbackprop.spec.loading import from_mapping
 
 i, j, k, n, n1, n2, N = sp.symbols("i j k n n_1 n_2 N", integer=True, positive=True)
 lam = sp.Symbol("lambda", real=True)

@@ -3,13 +3,13 @@
 import pytest
 import sympy as sp
 
-from symbackprop.calculus import derivative
-from symbackprop.equations import Quantity, Role
+from symbackprop.algebra.calculus import derivative
+from symbackprop.algebra.equations import Quantity, Role
+from symbackprop.algebra.indices import index_symbol, size_symbol
+from symbackprop.algebra.layers import LAST, LAYER, LayerSum, at_layers, layer_in, name_at
+from symbackprop.algebra.rules import Context, collapse_kronecker, pull_out_factors
 from symbackprop.errors import NoRule
-from symbackprop.forward import quantity
-from symbackprop.indices import index_symbol, size_symbol
-from symbackprop.layers import LAST, LAYER, LayerSum, at_layers, layer_in, name_at
-from symbackprop.rules import Context, collapse_kronecker, pull_out_factors
+from symbackprop.forward.model import quantity
 
 J, K, P, Q = map(index_symbol, "jkpq")
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import symbackprop as sb
-from symbackprop.document import Display
-from symbackprop.notation import load_notation, shipped
+from symbackprop.layout.document import Display
+from symbackprop.notation.notation import load_notation, shipped
 
 SIZES = (4, 3, 2)
 EXAMPLES = 5

@@ -9,9 +9,9 @@ import pytest
 
 import symbackprop as sb
 from symbackprop.errors import SpecError
-from symbackprop.forward import Model
-from symbackprop.letter_clashes import check_letters, letter_clashes
-from symbackprop.notation import load_notation, notation_from, shipped
+from symbackprop.forward.model import Model
+from symbackprop.layout.letter_clashes import check_letters, letter_clashes
+from symbackprop.notation.notation import load_notation, notation_from, shipped
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
 

@@ -4,11 +4,11 @@ import pytest
 import sympy as sp
 
 import symbackprop as sb
-from symbackprop.exposition import names_of
-from symbackprop.latex import latex
-from symbackprop.lettering import lettered
-from symbackprop.measure import expanded
-from symbackprop.notation import load_notation
+from symbackprop.layout.exposition import names_of
+from symbackprop.notation.notation import load_notation
+from symbackprop.printing.latex import latex
+from symbackprop.printing.lettering import lettered
+from symbackprop.printing.measure import expanded
 
 
 def printed(spec, notation, which):

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import symbackprop as sb
-from symbackprop.catalogue import ACTIVATIONS, COSTS
 from symbackprop.errors import SymbackpropError
-from symbackprop.measure import rendered_width
-from symbackprop.notation import load_notation
+from symbackprop.notation.notation import load_notation
+from symbackprop.printing.measure import rendered_width
+from symbackprop.spec.catalogue import ACTIVATIONS, COSTS
 
 WIDEST = 10.0
 """How many points a line may be too wide."""

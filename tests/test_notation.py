@@ -8,15 +8,15 @@ from importlib.resources import files
 import pytest
 import sympy as sp
 
-from symbackprop.equations import Quantity, Role
+from symbackprop.algebra.equations import Quantity, Role
 from symbackprop.errors import SpecError, SymbackpropError
-from symbackprop.latex import latex
-from symbackprop.measure import expanded
-from symbackprop.notation import load_notation, notation_from, notations
-from symbackprop.style_package import style_package
-from symbackprop.symbols import Names, whole
+from symbackprop.notation.notation import load_notation, notation_from, notations
+from symbackprop.notation.style_package import style_package
+from symbackprop.printing.latex import latex
+from symbackprop.printing.measure import expanded
+from symbackprop.printing.symbols import Names, whole
 
-NIELSEN = files("symbackprop").joinpath("notations", "nielsen.toml").read_text(encoding="utf-8")
+NIELSEN = files("symbackprop").joinpath("data", "notations", "nielsen.toml").read_text(encoding="utf-8")
 J, K, N1 = sp.symbols("j k n_1", integer=True, positive=True)
 W = Quantity("W2", "W", Role.WEIGHT, sp.Integer(2), (N1, N1))
 A = Quantity("a1", "a", Role.ACTIVATION, sp.Integer(1), (N1,))

@@ -14,17 +14,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 import symbackprop as sb
-from symbackprop import own_templates as looked_through
-from symbackprop import render
-from symbackprop.catalogue import FORMATS, TARGETS
 from symbackprop.cli import cli
+from symbackprop.code.program_code import program_source
 from symbackprop.errors import SpecError
-from symbackprop.gallery import Entry, index_page
-from symbackprop.latex_compiler import compiled
-from symbackprop.own_templates import environment, given_keys, needed_keys, templates_in
-from symbackprop.pictures import pictures_of
-from symbackprop.program_code import program_source
-from symbackprop.render import fill, own_templates, template_folder
+from symbackprop.media.gallery import Entry, index_page
+from symbackprop.pictures.picture_files import pictures_of
+from symbackprop.rendering import own_templates as looked_through
+from symbackprop.rendering import render
+from symbackprop.rendering.latex_compiler import compiled
+from symbackprop.rendering.own_templates import environment, given_keys, needed_keys, templates_in
+from symbackprop.rendering.render import fill, own_templates, template_folder
+from symbackprop.spec.catalogue import FORMATS, TARGETS
 
 ROOT = Path(__file__).parent.parent
 OURS = template_folder()
@@ -83,9 +83,9 @@ def filled() -> dict[str, list[frozenset[str]]]:
 
 def replace_everywhere(patch: pytest.MonkeyPatch, name: str, old: object, new: object) -> None:
     """Replace a function in every module that has it under its own name."""
-    for found in pkgutil.iter_modules(sb.__path__):
-        if found.name != "__main__":
-            module = importlib.import_module(f"symbackprop.{found.name}")
+    for found in pkgutil.walk_packages(sb.__path__, "symbackprop."):
+        if not found.name.endswith("__main__"):
+            module = importlib.import_module(found.name)
             if getattr(module, name, None) is old:
                 patch.setattr(module, name, new)
 

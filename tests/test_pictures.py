@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 import symbackprop as sb
-from symbackprop.computation_graph import computation_graph
-from symbackprop.drawing import TEXT_SIZES, Box, Circle, Drawing, Frame, Line, Point, bend, crosses
-from symbackprop.latex_compiler import compiled
-from symbackprop.layering import Cell, layered
-from symbackprop.notation import load_notation, notations
-from symbackprop.pictures import Picture, network_svg, picture_files, pictures_of
-from symbackprop.render import template_folder
-from symbackprop.style_package import style_package
-from symbackprop.svg import key_parts, svg_picture
+from symbackprop.layout.computation_graph import computation_graph
+from symbackprop.notation.notation import load_notation, notations
+from symbackprop.notation.style_package import style_package
+from symbackprop.pictures.drawing import TEXT_SIZES, Box, Circle, Drawing, Frame, Line, Point, bend, crosses
+from symbackprop.pictures.layering import Cell, layered
+from symbackprop.pictures.picture_files import Picture, network_svg, picture_files, pictures_of
+from symbackprop.pictures.svg import key_parts, svg_picture
+from symbackprop.rendering.latex_compiler import compiled
+from symbackprop.rendering.render import template_folder
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.toml"))

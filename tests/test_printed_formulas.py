@@ -13,11 +13,11 @@ from saturation import formula as value_of
 from saturation import mp as reference
 
 import symbackprop as sb
-from symbackprop.calculus import derivative
+from symbackprop.algebra.calculus import derivative
 from symbackprop.errors import NoRule, SymbackpropError
-from symbackprop.formula import parse_formula
-from symbackprop.latex import latex
-from symbackprop.linebreak import latex_rows
+from symbackprop.printing.latex import latex
+from symbackprop.printing.linebreak import latex_rows
+from symbackprop.spec.formula import parse_formula
 
 SYMBOLS = {"z": r"\sbppactletter", "a": r"\sbpactletter", "y": r"\sbptargetletter"}
 POINTS = {"z": ("0.37", "-1.3", "2.2"), "a": ("0.37", "-1.3", "2.2"), "y": ("0.9", "-0.45", "1.6")}

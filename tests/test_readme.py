@@ -108,7 +108,7 @@ def test_pictures_are_small() -> None:
 
 
 def test_the_numbers_of_activations_and_costs_are_right() -> None:
-    from symbackprop.catalogue import ACTIVATIONS, COSTS
+    from symbackprop.spec.catalogue import ACTIVATIONS, COSTS
 
     text = README.read_text("utf-8")
     assert f"the {len(ACTIVATIONS)} of `symbackprop list activations`" in text
@@ -120,7 +120,7 @@ def test_the_numbers_of_activations_and_costs_are_right() -> None:
 
 def notation_keys() -> str:
     """Every table and key of a notation file with what is right there."""
-    from symbackprop.notation_model import TABLES, NotationTable
+    from symbackprop.notation.model import TABLES, NotationTable
 
     plain = [("", key, field) for key, field in NotationTable.entries.items() if key not in TABLES]
     tables = [(f"`[{name}]`", key, f) for name, model in TABLES.items() for key, f in model.entries.items()]
@@ -130,7 +130,7 @@ def notation_keys() -> str:
 
 def macros() -> str:
     """The macros of the package, with their arguments and what they print in nielsen."""
-    from symbackprop.notation import load_notation
+    from symbackprop.notation.notation import load_notation
 
     rows = [f"| `\\{m.name}` | {m.arguments or ''} | `{m.definition}` |" for m in load_notation().macros]
     return "\n".join(["| macro | arguments | in `nielsen` |", "|---|---|---|", *rows])
@@ -138,8 +138,8 @@ def macros() -> str:
 
 def samples() -> str:
     """z and delta of any hidden layer in every notation."""
-    from symbackprop.measure import expanded
-    from symbackprop.notation import load_notation, shipped
+    from symbackprop.notation.notation import load_notation, shipped
+    from symbackprop.printing.measure import expanded
 
     derivation = _any_depth()
     rows = []
@@ -163,8 +163,8 @@ def _any_depth():
 
 def template_keys() -> str:
     """Every template with the keys that it is given."""
-    from symbackprop.own_templates import environment, needed_keys, templates_in
-    from symbackprop.render import template_folder
+    from symbackprop.rendering.own_templates import environment, needed_keys, templates_in
+    from symbackprop.rendering.render import template_folder
 
     folder = template_folder()
     env = environment(folder, None)

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from symbackprop.render import write
+from symbackprop.rendering.render import write
 
 
 def test_text_and_bytes(tmp_path):

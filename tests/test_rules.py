@@ -12,15 +12,15 @@ import pytest
 import sympy as sp
 from sympy.core.parameters import distribute
 
-from symbackprop import rules
-from symbackprop.calculus import derivative
-from symbackprop.chain import DELTA_FORM, SIMPLIFY
-from symbackprop.equations import Bracket, Equation, Fact, Quantity, Role
+from symbackprop.algebra import rules
+from symbackprop.algebra.calculus import derivative
+from symbackprop.algebra.equations import Bracket, Equation, Fact, Quantity, Role
+from symbackprop.algebra.functions import prime, scalar_function
+from symbackprop.algebra.indices import alpha, index_symbol, rename_bound, size_symbol
+from symbackprop.algebra.rules import Context
+from symbackprop.derivation.chain import DELTA_FORM, SIMPLIFY
 from symbackprop.errors import NoRule
-from symbackprop.functions import prime, scalar_function
-from symbackprop.indices import alpha, index_symbol, rename_bound, size_symbol
 from symbackprop.network import argument
-from symbackprop.rules import Context
 
 i, j, k, p, q = map(index_symbol, "ijkpq")
 n, m = size_symbol("n"), size_symbol("m")

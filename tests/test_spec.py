@@ -9,10 +9,10 @@ import sympy as sp
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from symbackprop.catalogue import ACTIVATIONS, COSTS
 from symbackprop.errors import SpecError
 from symbackprop.network import index
-from symbackprop.spec import from_mapping, from_widths, load
+from symbackprop.spec.catalogue import ACTIVATIONS, COSTS
+from symbackprop.spec.loading import from_mapping, from_widths, load
 
 SPEC = """
 name  = "two-two-two"

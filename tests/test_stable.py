@@ -16,12 +16,12 @@ import sympy as sp
 from saturation import Z, mp, reference
 
 import symbackprop as sb
-from symbackprop.cancellation import cancelled
-from symbackprop.catalogue import ACTIVATIONS, COSTS
 from symbackprop.errors import SymbackpropError
-from symbackprop.forms import MEANING, meaning
-from symbackprop.logarithms import logarithm
-from symbackprop.stable import stable
+from symbackprop.numerics.cancellation import cancelled
+from symbackprop.numerics.forms import MEANING, meaning
+from symbackprop.numerics.logarithms import logarithm
+from symbackprop.numerics.stable import stable
+from symbackprop.spec.catalogue import ACTIVATIONS, COSTS
 
 TARGETS = {
     "hinge": ((-1.0, 1.0, 0.25),),

@@ -7,12 +7,12 @@ import sympy as sp
 from sympy.core.parameters import distribute
 
 import symbackprop as sb
-from symbackprop.components import expanded, written_out
-from symbackprop.compose import raw_gradient
-from symbackprop.document import Table
+from symbackprop.algebra.components import expanded, written_out
 from symbackprop.errors import FormRefused
-from symbackprop.spec import from_widths
-from symbackprop.swell import Counter, SwellRow, swell
+from symbackprop.forward.compose import raw_gradient
+from symbackprop.layout.document import Table
+from symbackprop.layout.swell import Counter, SwellRow, swell
+from symbackprop.spec.loading import from_widths
 
 NETWORKS = ("1-1", "2-1", "2-2-1", "3-2-2", "3-3-3-3")
 

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits, make_moons
 from sklearn.model_selection import train_test_split
 
 import symbackprop as sb
-from symbackprop.catalogue import UPDATES
+from symbackprop.spec.catalogue import UPDATES
 
 RULES = sorted(UPDATES)
 

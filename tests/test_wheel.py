@@ -56,7 +56,9 @@ def test_everything_that_the_checkout_reads_is_in_the_wheel(wheel: Path) -> None
     vendored = {path.relative_to(ROOT).as_posix() for path in (ROOT / "symbackprop/vendor").rglob("*.*")}
     assert modules | data | templates | vendored | {"symbackprop/py.typed"} <= names
     assert "symbackprop/vendor/katex/LICENSE" in names and len(vendored) > 20
-    assert {"symbackprop/notations/nielsen.toml", "symbackprop/words/en.toml"} <= data and len(templates) > 5
+    assert {"symbackprop/data/notations/nielsen.toml", "symbackprop/data/words/en.toml"} <= data and len(
+        templates
+    ) > 5
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"symbackprop"}
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 

@@ -16,11 +16,18 @@ from click.testing import CliRunner
 import symbackprop as sb
 from symbackprop.cli import cli
 from symbackprop.errors import SpecError, SymbackpropError
-from symbackprop.pictures import pictures_of
-from symbackprop.style_package import style_package
-from symbackprop.words import TABLES, languages, load_words, placeholders, shipped_languages, words_from
+from symbackprop.notation.style_package import style_package
+from symbackprop.notation.words import (
+    TABLES,
+    languages,
+    load_words,
+    placeholders,
+    shipped_languages,
+    words_from,
+)
+from symbackprop.pictures.picture_files import pictures_of
 
-ENGLISH = tomllib.loads(files("symbackprop").joinpath("words", "en.toml").read_text("utf-8"))
+ENGLISH = tomllib.loads(files("symbackprop").joinpath("data", "words", "en.toml").read_text("utf-8"))
 ROOT = Path(__file__).parent.parent
 
 
@@ -52,7 +59,7 @@ def test_every_language_says_all_that_english_says(language: str) -> None:
 @pytest.mark.parametrize("language", [name for name in shipped_languages() if name != "en"])
 def test_a_language_is_another_one_and_leaves_no_gap_out(language: str) -> None:
     """Most sentences differ from the English ones, and those with gaps fill the same gaps."""
-    own = tomllib.loads(files("symbackprop").joinpath("words", f"{language}.toml").read_text("utf-8"))
+    own = tomllib.loads(files("symbackprop").joinpath("data", "words", f"{language}.toml").read_text("utf-8"))
     pairs = [(ENGLISH[t][key], own[t][key]) for t in TABLES for key in ENGLISH[t]]
     assert sum(english == text for english, text in pairs) < len(pairs) / 10
     assert [text for english, text in pairs if placeholders(text) != placeholders(english)] == []

@@ -15,11 +15,11 @@ import pytest
 import sympy as sp
 
 import symbackprop as sb
-from symbackprop.document import Chain, Display, Document
 from symbackprop.errors import FormRefused, SpecError, SymbackpropError
-from symbackprop.rounding import Rounded, rounded
-from symbackprop.worked_form import worked_laboratories
-from symbackprop.writer import Writer
+from symbackprop.layout.document import Chain, Display, Document
+from symbackprop.layout.worked_form import worked_laboratories
+from symbackprop.layout.writer import Writer
+from symbackprop.printing.rounding import Rounded, rounded
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -1,0 +1,94 @@
+"""The derivative of an activation in terms of its output, found by eliminating the exponential.
+
+With ``t`` for the exponential, ``a = f(z)`` and ``d = f'(z)`` are two polynomial equations in
+``t``; their resultant is free of ``t`` and often linear in ``d``. That gives ``a (1 - a)`` for the
+sigmoid and ``1 - a**2`` for tanh, and the like for any formula of that kind.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import sympy as sp
+
+from symbackprop.algebra.calculus import derivative
+from symbackprop.network import argument
+
+Z = argument("z")
+OUTPUT = argument("a")
+
+
+@cache
+def derivative_from_output(formula: sp.Expr) -> sp.Expr | None:
+    """The derivative of ``formula`` in ``OUTPUT`` (and ``Z`` where it can't be avoided), or ``None``.
+
+    >>> derivative_from_output(1 / (1 + sp.exp(-Z)))
+    a*(1 - a)
+    >>> derivative_from_output(sp.log(1 + sp.exp(Z)))
+    1 - exp(-a)
+    >>> derivative_from_output(sp.sin(Z)) is None
+    True
+    """
+    formula = sp.piecewise_fold(formula) if formula.has(sp.Piecewise) else formula
+    if isinstance(formula, sp.Piecewise):
+        return _branch_by_branch(formula)
+    formula = formula.rewrite([sp.tanh, sp.sinh, sp.cosh], sp.exp)
+    slope = derivative(formula, Z)
+    if slope.is_number:
+        return slope
+    return _eliminate(formula, slope)
+
+
+def _branch_by_branch(formula: sp.Piecewise) -> sp.Expr | None:
+    slopes = [derivative_from_output(value) for value, _ in formula.args]
+    if any(slope is None for slope in slopes):
+        return None
+    conditions = [condition for _, condition in formula.args]
+    return sp.Piecewise(*zip(slopes, conditions, strict=True))
+
+
+def _eliminate(formula: sp.Expr, slope: sp.Expr) -> sp.Expr | None:
+    """``slope`` with the exponential taken out by way of ``formula``; ``None`` where that fails."""
+    t, d = sp.Symbol("t", positive=True), sp.Symbol("d", real=True)
+    exponent = _common_exponent(formula, slope)
+    if exponent is None:
+        return None
+    output, inner = (sp.exp(OUTPUT), formula.args[0]) if isinstance(formula, sp.log) else (OUTPUT, formula)
+    in_t, slope_in_t = (_in_terms_of(expr, exponent, t) for expr in (inner, slope))
+    if in_t is None or slope_in_t is None or in_t.has(Z) or not in_t.has(t):
+        return None
+    b = sp.Symbol("b", real=True)
+    resultant = sp.resultant(_numerator(b - in_t), _numerator(d - slope_in_t), t)
+    for factor, _ in sp.factor_list(resultant)[1]:
+        if sp.degree(factor, d) == 1:
+            slope_of, rest = sp.Poly(factor, d).all_coeffs()
+            return _tidy((-rest / slope_of).xreplace({b: output}))
+    return None
+
+
+def _common_exponent(*exprs: sp.Expr) -> sp.Expr | None:
+    """The ``u`` for which every exponential in the expressions is a power of ``exp(u)``."""
+    exponents = sorted(set().union(*(expr.atoms(sp.exp) for expr in exprs)), key=sp.default_sort_key)
+    if not exponents:
+        return None
+    first = exponents[0].args[0]
+    ratios = [sp.cancel(exponential.args[0] / first) for exponential in exponents]
+    if not all(ratio.is_Rational for ratio in ratios):
+        return None
+    return first * sp.gcd_list(ratios) if len(ratios) > 1 else first
+
+
+def _in_terms_of(expr: sp.Expr, exponent: sp.Expr, t: sp.Symbol) -> sp.Expr | None:
+    powers = {e: t ** sp.cancel(e.args[0] / exponent) for e in expr.atoms(sp.exp)}
+    replaced = expr.xreplace(powers)
+    return replaced if replaced.is_rational_function(t, Z) else None
+
+
+def _numerator(expr: sp.Expr) -> sp.Expr:
+    return sp.fraction(sp.together(expr))[0]
+
+
+def _tidy(expr: sp.Expr) -> sp.Expr:
+    """Expanded, with the common monomial in front: ``a (1 - a)``, and ``1 - a**2`` as it is."""
+    number, rest = sp.factor_terms(sp.expand(sp.cancel(expr))).as_coeff_Mul()
+    return number * rest if number.is_Integer else sp.expand_mul(number * rest, deep=False)

@@ -1,0 +1,1 @@
+"""Every equality as numbers, against nothing derived; and generated code beside references."""

@@ -1,0 +1,238 @@
+"""Prints the plan of the fast path as NumPy: one call a line, each with its ``out``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+from symbackprop.code.nodes import Call, Dims, Graph, Node
+from symbackprop.code.numpy_code import Code, Names, scalar_code, tuple_code
+from symbackprop.code.plan import Plan
+from symbackprop.code.scalars import ScalarProgram
+
+SIGNS: Mapping[str, str] = {
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "divide": "/",
+    "greater": ">",
+    "greater_equal": ">=",
+    "less": "<",
+    "less_equal": "<=",
+    "equal": "==",
+    "not_equal": "!=",
+    "logical_and": "&",
+    "logical_or": "|",
+}
+
+SPELLED: Mapping[sp.Expr, str] = {
+    sp.Integer(0): "zero",
+    sp.Integer(1): "one",
+    sp.Integer(2): "two",
+    sp.Rational(1, 2): "half",
+}
+
+
+@dataclass
+class FastCode:
+    """The lines of one plan. ``fixed`` are the symbols that are known when buffers are allocated."""
+
+    plan: Plan
+    names: Names
+    fixed: frozenset[sp.Symbol]
+    scalars: ScalarProgram | None = None
+    flat: dict[str, str] = field(default_factory=dict)
+    functions: dict[str, None] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
+    ones: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        """The operations."""
+        return self.plan.graph
+
+    def lines(self) -> Iterator[tuple[str, str, str]]:
+        """The section, the line and the label of every instruction."""
+        for instruction in self.plan.instructions:
+            node = self.graph[instruction.node]
+            if instruction.copies:
+                line = f"np.copyto({instruction.target}, {self.text(instruction.node)})"
+            elif not node.dims:
+                line = f"{instruction.target} = {self.scalar(node).text}"
+            else:
+                line = self.line(node, instruction.target)
+            yield instruction.section, line, instruction.label
+
+    def line(self, node: Node, target: str) -> str:
+        """One operation, written into ``target``."""
+        args = [self.text(arg) for arg in node.args]
+        if node.operation == "spread":
+            return f"{target}[...] = {self.spread(node)}"
+        if node.operation == "product":
+            return f"{args[0]}.dot({args[1]}, out={target})"
+        if node.operation == "apply":
+            return f"{self.function(str(node.detail))}({', '.join(args)}, out={target})"
+        if node.operation == "scaled":
+            if node.detail == -1:
+                return f"{self.function('negative')}({args[0]}, out={target})"
+            return f"{self.function('multiply')}({args[0]}, {self.factor(node.detail)}, out={target})"
+        if node.operation == "largest":
+            return f"np.maximum.reduce({args[0]}, axis={node.detail}, out={target})"
+        if node.operation == "where":
+            return f"{target}[...] = np.where({', '.join(args)})"
+        return self.call(node, args, target)
+
+    def function(self, name: str) -> str:
+        """A function of NumPy by a name of its own, which is looked up faster than an attribute."""
+        self.functions[name] = None
+        return name
+
+    def call(self, node: Node, args: Sequence[str], target: str) -> str:
+        call = node.detail
+        assert isinstance(call, Call), node.operation
+        if node.operation == "pattern":
+            return f"{target}[...] = {_filled(call, args)}"
+        given = ", ".join((*call.before, *args, *call.after))
+        if call.takes_out:
+            return f"{call.function}({given}, out={target})"
+        return f"{target}[...] = {call.function}({given})"
+
+    def text(self, number: int) -> str:
+        """What stands for a node where it is read."""
+        node = self.graph[number]
+        if number in self.plan.names:
+            return self.plan.names[number]
+        if node.operation == "given":
+            return str(node.detail)
+        if node.operation == "number":
+            return self.factor(node.detail)
+        if node.operation == "ones":
+            return self.ones_of(node.dims[0])
+        if node.operation == "transpose":
+            return f"{self.text(node.args[0])}.T"
+        if node.operation == "spread":
+            return self.spread(node)
+        return self.scalar(node).inside(4)
+
+    def spread(self, node: Node) -> str:
+        """A view with an axis of length one wherever the array has none."""
+        places, rank = node.detail, len(node.dims)
+        assert isinstance(places, tuple)
+        inner = self.text(node.args[0])
+        if places == tuple(range(rank - len(places), rank)):
+            return inner
+        return f"{inner}[{', '.join(':' if axis in places else 'None' for axis in range(rank))}]"
+
+    def scalar(self, node: Node) -> Code:
+        """A number worked out in one expression; also a condition, entry by entry."""
+        if node.operation == "scaled":
+            inner = self._inner(node.args[0])
+            symbol = sp.Symbol("_inner", real=True)
+            return scalar_code(sp.Mul(node.detail, symbol, evaluate=False), {symbol: inner}, self.names)
+        if node.operation == "dot":
+            left, right = node.args
+            if all(arg in self.plan.names and self.graph.dims(arg) for arg in node.args):
+                return Code(f"float({self.entries(left)}.dot({self.entries(right)}))")
+            return Code(f"float(np.vdot({self.text(left)}, {self.text(right)}))")
+        if node.operation == "full":
+            return Code(f"float(np.sum({self.text(node.args[0])}))")
+        if node.operation == "apply":
+            return self._applied(node)
+        call = node.detail
+        assert isinstance(call, Call), node.operation
+        args = [self._inner(arg).text for arg in node.args]
+        if node.operation == "pattern":
+            return Code(f"({_filled(call, args)})")
+        return Code(f"{call.function}({', '.join((*call.before, *args, *call.after))})")
+
+    def _applied(self, node: Node) -> Code:
+        sign = SIGNS.get(str(node.detail))
+        args = [self._inner(arg) for arg in node.args]
+        if sign is None:
+            return Code(f"np.{node.detail}({', '.join(arg.text for arg in args)})")
+        binds = {"*": 2, "/": 2, "+": 1, "-": 1}.get(sign, 0)
+        left, right = args
+        return Code(f"{left.inside(max(binds, 1))} {sign} {right.inside(binds + 1)}", binds)
+
+    def _inner(self, number: int) -> Code:
+        node = self.graph[number]
+        if node.operation == "number":
+            return scalar_code(node.detail, {}, self.names)
+        if number in self.plan.names or node.operation in ("given", "ones", "transpose", "spread"):
+            return Code(self.text(number))
+        return self.scalar(node)
+
+    def entries(self, number: int) -> str:
+        """A buffer as one long vector."""
+        name = self.text(number)
+        if len(self.graph.dims(number)) == 1:
+            return name
+        return self.flat.setdefault(name, f"{name}_entries")
+
+    # what is made once
+
+    def factor(self, expr: sp.Expr) -> str:
+        """A number beside an array: an array of no axes where it is known before, which is quickest."""
+        code = scalar_code(expr, {}, self.names)
+        if not expr.free_symbols <= self.fixed:
+            return code.inside(2)
+        known = {text: name for name, text in self.constants.items()}
+        if code.text not in known:
+            name = SPELLED.get(expr) or f"factor{sum(n.startswith('factor') for n in self.constants) + 1}"
+            self.constants[name] = code.text
+            return name
+        return known[code.text]
+
+    def ones_of(self, size: sp.Expr) -> str:
+        """A vector of ones."""
+        text = self.names.symbol(size)
+        return self.ones.setdefault(text, f"ones_{len(self.ones) + 1}" if self.ones else "ones")
+
+    def allocations(self) -> list[str]:
+        """The lines that make constants and buffers; to be asked for after :meth:`lines`."""
+        lines = [f"{name} = np.{name}" for name in self.functions]
+        lines += [f"{name} = np.asarray({text}, dtype)" for name, text in self.constants.items()]
+        lines += [f"{name} = np.ones({size}, dtype)" for size, name in self.ones.items()]
+        lines += self.in_one_piece()
+        used = {*self.plan.names.values(), *(step.target for step in self.plan.instructions)}
+        for buffer in self.plan.buffers:
+            targets = " = ".join(name for name in buffer.names if name in used)
+            shape = shape_code(buffer.dims, self.names)
+            if buffer.host is not None:
+                lines.append(f"{targets} = _room({buffer.host}, {shape})")
+            elif self.scalars is None or buffer.names[0] not in dict(self.scalars.gradients):
+                lines.append(f"{targets} = np.empty({shape}, dtype)")
+        return [*lines, *(f"{flat} = {name}.reshape(-1)" for name, flat in self.flat.items())]
+
+    def in_one_piece(self) -> Iterator[str]:
+        """The gradients one behind the other, so that scalar code writes them all at once."""
+        if self.scalars is None:
+            return
+        start = 0
+        yield f"flat = np.empty({sum(len(entries) for _, entries in self.scalars.gradients)}, dtype)"
+        shapes = {buffer.names[0]: buffer.dims for buffer in self.plan.buffers}
+        for name, entries in self.scalars.gradients:
+            part = f"flat[{start}:{start + len(entries)}]"
+            yield f"{name} = {part}.reshape({shape_code(shapes[name], self.names)})"
+            start += len(entries)
+
+
+def _filled(pattern: Call, args: Sequence[str]) -> str:
+    """A piece of code with its operands put in."""
+    text = pattern.function
+    for name, arg in zip(pattern.before, args, strict=True):
+        text = re.sub(rf"\b{name}\b", arg, text)
+    return text
+
+
+def shape_code(dims: Dims, names: Names) -> str:
+    """A shape as a tuple.
+
+    >>> n = sp.Symbol("n_1")
+    >>> shape_code((n,), Names({n: "2"}))
+    '(2,)'
+    """
+    return tuple_code([names.symbol(size) for size in dims])

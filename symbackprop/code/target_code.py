@@ -1,0 +1,169 @@
+"""Modules for other libraries than NumPy: the plain lines, said in the words of each library."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from symbackprop.code.codegen import (
+    Generator,
+    function_names,
+    helper_keys,
+    option_names,
+    plain_keys,
+)
+from symbackprop.code.numba_code import NumbaCode
+from symbackprop.code.numpy_code import tuple_code
+from symbackprop.code.targets import TARGETS, Target, in_every_function
+from symbackprop.code.updates import with_update
+from symbackprop.derivation.batch import Batch
+from symbackprop.errors import NoRule
+from symbackprop.forward.model import Model
+from symbackprop.rendering.render import fill
+
+SPACE = "xp = array_namespace({})"
+
+
+def target_source(
+    name: str, model: Model, batch: Batch, about: Sequence[str], wrt_input: bool, update: str | None = None
+) -> str:
+    """The source of a module for a target of :data:`~symbackprop.code.targets.TARGETS`.
+
+    ``wrt_input`` says whether the gradient with respect to the input was asked for; a target that needs
+    it for itself must be given a batch that has it.
+
+    Raises:
+        NoRule: for an operation that the library has no function for.
+    """
+    target, generator = TARGETS[name], Generator(model, batch)
+    keys = {key: _said(value, target) for key, value in plain_keys(generator, about).items()}
+    keys = with_update(keys, update, name)
+    return _tidy(fill(target.template, keys | _more_keys(generator, target, keys, wrt_input)))
+
+
+def _said(value: object, target: Target) -> object:
+    if isinstance(value, list) and all(isinstance(line, str) for line in value):
+        return target.lines(value)
+    return value
+
+
+def _more_keys(
+    generator: Generator, target: Target, keys: Mapping[str, object], wrt_input: bool
+) -> dict[str, object]:
+    """Kernels, what the backward pass reads, and the options by kind."""
+    kernels = target.line(fill("kernels.py.jinja", helper_keys(generator))).strip("\n")
+    functions, names = function_names(generator), option_names(generator)
+    numbers = [name for name in names if name not in functions]
+    text = "\n".join(
+        (kernels, *(line for key in keys if key.endswith("_lines") for line in _lines(keys, key)))
+    )
+    if target.prefix == "xp":
+        kernels = in_every_function(kernels, SPACE.format("z"), "xp.")
+    return {
+        "kernels_text": f"\n\n{kernels}" if kernels else "",
+        "binary_functions": [n for n in ("maximum", "minimum", "logaddexp") if f"_{n}(" in text],
+        "kept": _kept(generator, keys),
+        "numbers": tuple_code(numbers),
+        "static_names": json.dumps(functions),
+        "functions": tuple_code(functions),
+        **_unpacked(functions, "functions", keys),
+        **_unpacked(numbers, "options", keys, "numbers"),
+        "floats": tuple_code([f"jnp.asarray({name}, x.dtype)" for name in numbers]),
+        "wrt_input": wrt_input,
+        "and_input": " and to x" if wrt_input else "",
+    } | _with_space(target, keys)
+
+
+def _with_space(target: Target, keys: Mapping[str, object]) -> dict[str, object]:
+    """The line that finds out the library of the arrays, in every function that needs it."""
+    if target.prefix != "xp":
+        return {}
+    bodies = {
+        "forward_setup": ("forward_lines",),
+        "cost_setup": ("cost_forward_lines", "cost_lines"),
+        "setup": ("gradient_forward_lines", "cost_lines", "backward_lines", "gradient_lines"),
+    }
+    found: dict[str, object] = {}
+    for setup, parts in bodies.items():
+        lines = [line for part in parts for line in _lines(keys, part)]
+        needed = any("xp." in line for line in lines)
+        found[setup] = [*([SPACE.format("x")] if needed else []), *_lines(keys, setup)]
+    return found
+
+
+def _lines(keys: Mapping[str, object], key: str) -> list[str]:
+    lines = keys[key]
+    assert isinstance(lines, list)
+    return lines
+
+
+def _kept(generator: Generator, keys: Mapping[str, object]) -> list[str]:
+    """The parameters, and what the forward pass computes and the backward pass reads."""
+    parameters = [p.name for p in generator.model.program.parameters]
+    names = [*parameters, *(s.target for s in (*generator.forward, *generator.costs))]
+    return _used(names, keys, ("setup", *_BACKWARD))
+
+
+_FORWARD, _BACKWARD = ("gradient_forward_lines", "cost_lines"), ("backward_lines", "gradient_lines")
+
+
+def _used(names: Sequence[str], keys: Mapping[str, object], parts: Sequence[str]) -> list[str]:
+    """Those of the names that stand in the code of some parts."""
+    code = "\n".join(re.sub(r"#.*", "", line) for part in parts for line in _lines(keys, part))
+    code = re.sub(r'"\w+":', "", code)
+    return [name for name in names if re.search(rf"\b{name}\b", code)]
+
+
+def _unpacked(
+    names: Sequence[str], source: str, keys: Mapping[str, object], kind: str = "functions"
+) -> dict[str, object]:
+    """The lines that take options out of a tuple, for the forward and for the backward pass."""
+    return {
+        f"{direction}_{kind}": [f"{n} = {source}[{names.index(n)}]" for n in _used(names, keys, parts)]
+        for direction, parts in (("forward", _FORWARD), ("backward", _BACKWARD))
+    }
+
+
+def _tidy(text: str) -> str:
+    """No more than two empty lines in a row."""
+    return re.sub(r"\n{4,}", "\n\n\n", text).rstrip("\n") + "\n"
+
+
+def numba_source(model: Model, batch: Batch, about: Sequence[str], update: str | None = None) -> str:
+    """The source of a module for Numba.
+
+    Raises:
+        NoRule: for open functions, and for an operation that has no form there.
+    """
+    generator = Generator(model, batch, code="arrays")
+    plain = with_update(plain_keys(generator, about), update)
+    if function_names(generator):
+        raise NoRule("target: numba compiles everything, so it takes no functions that are left open")
+    code = NumbaCode(generator.fast_plan, generator.names, dict(model.sizes))
+    body = code.lines()
+    return _tidy(fill("numba.py.jinja", {**plain, **_numba_keys(generator, code, body)}))
+
+
+def _numba_keys(generator: Generator, code: NumbaCode, body: list[str]) -> dict[str, object]:
+    views = code.views(body)
+    sizes = [generator.names.symbol(symbol) for symbol, size in generator.model.sizes if not size.is_Integer]
+    numbers = [*option_names(generator), *dict.fromkeys(sizes)]
+    parameters = [p.name for p in generator.model.program.parameters]
+    constants = [("c0", "0.0")] if any("= c0" in line for line in body) else []
+    gradients = [(names, shape, size) for names, shape, size in views if names.startswith("grad_")]
+    shapes = generator.told_shapes
+    return {
+        "kernels_text": "",
+        "softplus": "_softplus" in code.kernels,
+        "uses_math": bool(code.kernels) or any("math." in line for line in body),
+        "body": body,
+        "views": views,
+        "gradient_views": [(names.removeprefix("grad_"), shape, size) for names, shape, size in gradients],
+        "sizes": " + ".join(size for _, _, size in views),
+        "constants": [*constants, *((name, text) for text, name in code.constants.items())],
+        "arguments": ", ".join((*parameters, *numbers)),
+        "passed_numbers": "".join(f", {name}" for name in numbers),
+        "passed_sizes": generator.passed_sizes,
+        "told_shapes": [*shapes[-2:], *shapes[:-2]],
+    }

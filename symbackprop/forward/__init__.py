@@ -1,0 +1,1 @@
+"""From a network to its forward program, and the cost as one explicit composite."""

@@ -1,0 +1,1 @@
+"""A derivation laid out for reading: its forms, what each line claims, and sentences beside it."""

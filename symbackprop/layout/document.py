@@ -1,0 +1,196 @@
+r"""A derivation laid out for reading: sections of paragraphs and displayed equalities.
+
+A document is data; its words are prose (see :mod:`symbackprop.rendering.prose`). Each displayed row knows the
+equality that it prints, so that a check can find it and a failed one is marked in the text; a template
+turns the document into LaTeX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from symbackprop.checking.check import Equality, Finding, all_hold
+from symbackprop.checking.check import certificate as certificate_data
+from symbackprop.notation.notation import Notation
+from symbackprop.notation.style_package import style_package
+from symbackprop.notation.words import Words, load_words
+from symbackprop.rendering.prose import tex
+from symbackprop.rendering.render import fill
+from symbackprop.version import GENERATOR, __version__
+
+
+@dataclass(frozen=True)
+class Row:
+    r"""One ``= right`` of a display: lines of LaTeX, the reason in the margin, the equality it claims.
+
+    ``sign`` is ``=``, or ``\approx`` before a number that was rounded.
+    """
+
+    lines: tuple[str, ...]
+    reason: str = ""
+    equality: Equality | None = None
+    boxed: bool = False
+    sign: str = "="
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A left side and the rows that follow it; ``label`` goes to the last row."""
+
+    left: str
+    rows: tuple[Row, ...]
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A sentence or two of prose."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Display:
+    """Chains of equalities, aligned under each other."""
+
+    chains: tuple[Chain, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under a header, each cell written as a paragraph is.
+
+    The first column stands on the left, and the others, which are numbers, on the right, unless
+    ``columns`` says otherwise, with an ``l`` or an ``r`` for each.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    columns: str = ""
+
+    @property
+    def sides(self) -> str:
+        """On which side each column stands, ``l`` or ``r``."""
+        return self.columns or "l" + "r" * (len(self.header) - 1)
+
+
+Block = Paragraph | Display | Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it."""
+
+    heading: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Every printed equality with how it was checked and what came out."""
+
+    findings: tuple[Finding, ...]
+    about: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every equality passed its check."""
+        return all_hold(self.findings)
+
+    def data(self) -> dict[str, object]:
+        """The certificate as JSON data."""
+        return certificate_data(self.findings, "symbackprop", __version__, **self.about)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A derivation in one notation, with the findings of its check."""
+
+    name: str
+    fingerprint: str
+    title: str
+    notation: Notation
+    forms: tuple[str, ...]
+    sections: tuple[Section, ...]
+    certificate: Certificate
+    words: Words = field(default_factory=load_words)
+
+    def to_latex(self, prefix: str = "sbp") -> str:
+        """The fragment, to be read in with LaTeX's input command; ``prefix`` starts every label."""
+        keys = {
+            "generator": GENERATOR,
+            "name": self.name,
+            "title": tex(self.title),
+            "fingerprint": self.fingerprint,
+            "notation": self.notation.name,
+            "forms": ", ".join(self.forms),
+            "sections": [_section_keys(s, f"{prefix}:{self.name}", self.failed) for s in self.sections],
+        }
+        return fill("fragment.tex.jinja", keys)
+
+    def style(self) -> str:
+        """The package that defines the macros of the fragment."""
+        return style_package(self.notation)
+
+    @cached_property
+    def failed(self) -> frozenset[Equality]:
+        """The equalities that did not pass their check."""
+        return frozenset(f.equality for f in self.certificate.findings if not f.holds)
+
+
+def chains(sections: Sequence[Section]) -> Iterator[Chain]:
+    """Every chain that sections display, in order."""
+    for section in sections:
+        for block in section.blocks:
+            if isinstance(block, Display):
+                yield from block.chains
+
+
+def equalities(sections: Sequence[Section]) -> Iterator[Equality]:
+    """Every equality that sections print, in order."""
+    for chain in chains(sections):
+        yield from (row.equality for row in chain.rows if row.equality is not None)
+
+
+def _section_keys(section: Section, prefix: str, failed: frozenset[Equality]) -> dict[str, object]:
+    return {
+        "heading": tex(section.heading),
+        "blocks": [_block_keys(b, prefix, failed) for b in section.blocks],
+    }
+
+
+def _block_keys(block: Block, prefix: str, failed: frozenset[Equality]) -> dict[str, object]:
+    if isinstance(block, Paragraph):
+        return {"kind": "text", "text": tex(block.text)}
+    if isinstance(block, Table):
+        header, rows = map(tex, block.header), ([*map(tex, row)] for row in block.rows)
+        return {"kind": "table", "columns": block.sides, "header": [*header], "rows": [*rows]}
+    lines = [line for chain in block.chains for line in _chain_lines(chain, prefix, failed)]
+    return {"kind": "display", "lines": lines}
+
+
+def _chain_lines(chain: Chain, prefix: str, failed: frozenset[Equality]) -> list[dict[str, object]]:
+    """Source lines of an align environment: a left side, a right side, a reason, a label each."""
+    lines: list[dict[str, object]] = []
+    for place, row in enumerate(chain.rows):
+        for number, line in enumerate(row.lines):
+            lines.append(_line(chain if not place and not number else None, row, line, number))
+        if row.equality is not None and row.equality in failed:
+            lines[-1]["failed"] = True
+    if chain.label:
+        lines[-1]["label"] = f"{prefix}:{chain.label}"
+    return lines
+
+
+def _line(chain: Chain | None, row: Row, line: str, number: int) -> dict[str, object]:
+    first = number == 0
+    return {
+        "left": chain.left if chain is not None else "",
+        "sign": row.sign if first else r"\quad",
+        "right": rf"\boxed{{{line}}}" if row.boxed and len(row.lines) == 1 else line,
+        "reason": tex(row.reason) if number == len(row.lines) - 1 else "",
+        "label": "",
+        "failed": False,
+    }

@@ -1,0 +1,198 @@
+"""The index form: sums over indices, every step with its reason, from the network to the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from symbackprop.algebra.calculus import derivative
+from symbackprop.algebra.elimination import OUTPUT, Z, derivative_from_output
+from symbackprop.algebra.equations import Role
+from symbackprop.algebra.functions import ScalarFunction, prime
+from symbackprop.algebra.kinds import Renamed, original
+from symbackprop.derivation.chain import Adjoint
+from symbackprop.forward.compose import compose
+from symbackprop.layout.asides import at_kinks, at_kinks_of_cost
+from symbackprop.layout.claims import scalar_functions
+from symbackprop.layout.document import Block, Chain, Display, Paragraph, Section
+from symbackprop.layout.size_sentences import OF_LAYER, misleading, size_by_layer, size_sentences
+from symbackprop.layout.writer import Claim, Writer
+from symbackprop.printing.latex import latex
+from symbackprop.printing.symbols import function_name, layer_argument
+
+DEEPEST_COMPOSITE = 4
+"""Up to so many layers the cost is printed as one expression."""
+
+
+def index_sections(writer: Writer) -> Iterator[Section]:
+    """The sections of the index form, or of the general one where the depth is a symbol."""
+    headings = writer.words.headings
+    last = writer.model.last_layer
+    on_the_way = [a for a in derived_adjoints(writer) if not _is_gradient(a)]
+    output = [a for a in on_the_way if a.of.layer == last]
+    hidden = [a for a in on_the_way if a.of.layer != last]
+    yield Section(headings["network"], tuple(_network(writer)))
+    if scalar_functions(writer.model):
+        yield Section(headings["activation"], tuple(_activations(writer)))
+    yield Section(headings["cost"], tuple(_cost(writer)))
+    sentence = Paragraph(writer.say("delta", layer=layer_argument(last, writer.names)))
+    backward = [Section(headings["output_delta"], (sentence, *_deltas(writer, output)))]
+    if hidden:
+        heading = "general_delta" if writer.model.symbolic_depth else "hidden_delta"
+        backward.append(Section(headings[heading], tuple(_deltas(writer, hidden))))
+    backward.append(Section(headings["gradients"], tuple(_gradients(writer))))
+    composite = writer.derivation.route == "composite" and not writer.model.symbolic_depth
+    yield from [backward[-1], *backward[:-1]] if composite else backward
+    yield Section(headings["batch"], tuple(_batch(writer)))
+
+
+def derived_adjoints(writer: Writer) -> list[Adjoint]:
+    """The derivatives that have a derivation."""
+    return [adjoint for adjoint in writer.derivation.adjoints if adjoint.derivation is not None]
+
+
+def _is_gradient(adjoint: Adjoint) -> bool:
+    return adjoint.named is not None and adjoint.named.role is Role.GRADIENT
+
+
+# --- forward ---------------------------------------------------------------------------------------
+
+
+def _network(writer: Writer) -> Iterator[Block]:
+    """The forward equations, with a sentence for layers that are like one that is shown."""
+    yield Paragraph(" ".join(_conventions(writer)))
+    yield from map(Paragraph, size_sentences(writer))
+    yield Display(tuple(writer.definition(equation) for equation in writer.shown_layers))
+    for group in writer.layer_groups:
+        first, *others = (f"${layer_argument(layer, writer.names)}$" for layer in group)
+        if others:
+            key = "like_one" if len(others) == 1 else "like"
+            yield Paragraph(writer.say(key, first=others[0], last_like=others[-1], layer=first))
+
+
+def _conventions(writer: Writer) -> Iterator[str]:
+    """What the symbols are, and what is special about the notation."""
+    notation = writer.names.notation
+    if writer.model.symbolic_depth:
+        starts = "" if notation.input_is_activation else writer.say("starts")
+        yield writer.say("general_network", starts=starts, size=size_by_layer(writer, OF_LAYER))
+    elif misleading(writer.model):
+        yield writer.say("network_named")
+    else:
+        yield writer.say("network")
+    if notation.index.start == 0:
+        yield writer.say("counted_from_zero")
+    if notation.bias_folded and any(layer.bias for layer in writer.model.network.layers):
+        yield writer.say("folded")
+
+
+def _activations(writer: Writer) -> Iterator[Block]:
+    """Each activation's formula and its derivative."""
+    for function in scalar_functions(writer.model):
+        name = function_name(function.letter, 0, writer.names)
+        if function.formula is None:
+            slope = function_name(function.letter, 1, writer.names)
+            yield Paragraph(writer.say("activation_open", name=name, prime=slope))
+            continue
+        yield Paragraph(writer.say("activation", name=name))
+        claim = Claim(f"f-{function.letter}", kind=f"function {function.letter}", definition=True)
+        below = _slope(writer, function)
+        widest = max((row.reason for row in below.rows), key=len)
+        yield Display((writer.chain(function(Z), function.formula, claim, beside=widest), below))
+        yield from at_kinks(writer, function)
+
+
+def _slope(writer: Writer, function: ScalarFunction) -> Chain:
+    """The derivative of an activation, from its formula, and in terms of its value if there is a way."""
+    slope, raw = prime(function)(Z), derivative(function.formula, Z)
+    claim = Claim(f"df-{function.letter}", kind=f"function {function.letter}")
+    left = latex(slope, writer.names)
+    form, reason = derivative_from_output(function.formula), writer.words.reason("elimination")
+    again = form if form is not None and form.has(OUTPUT) else None
+    beside = reason if again is not None else ""
+    rows = [writer.row(left, (slope, raw), claim, writer.words.reason("differentiate"), beside=beside)]
+    if again is not None:
+        value = again.xreplace({OUTPUT: function(Z)})
+        rows.append(writer.row(left, (raw, value), replace(claim, label=f"{claim.label}, step 2"), reason))
+    return Chain(left, tuple(rows), claim.label)
+
+
+def _cost(writer: Writer) -> Iterator[Block]:
+    """The cost of one example, and written out as one expression."""
+    model = writer.model
+    equation = model.program.definitions[model.cost.name]
+    yield Paragraph(writer.say("cost"))
+    yield Display((writer.definition(equation),))
+    yield from at_kinks_of_cost(writer, equation)
+    depth = len(model.network.layers)
+    if not model.symbolic_depth and depth <= DEEPEST_COMPOSITE:
+        yield Paragraph(writer.say("composite"))
+        yield Display((writer.chain(equation.lhs, compose(model.program), Claim("composite")),))
+    elif not model.symbolic_depth:
+        yield Paragraph(writer.say("composite_long", depth=str(depth)))
+    for fact in model.facts:
+        stated = f"{writer.tex(fact.left)} = {writer.tex(fact.right)}"
+        yield Paragraph(writer.say("fact", fact=stated))
+
+
+# --- backward --------------------------------------------------------------------------------------
+
+
+def _adjoint(writer: Writer, adjoint: Adjoint) -> Chain:
+    """The derivation of one derivative; a renamed one is given by its result."""
+    derivation = adjoint.derivation
+    assert derivation is not None
+    label = adjoint.equation.label if adjoint.named is not None else f"dC-d{adjoint.of.name}"
+    claim = Claim(label, tuple(zip(adjoint.indices, adjoint.of.dims, strict=True)))
+    unnamed = adjoint.named is None or _is_gradient(adjoint)
+    entry = derivation.goal if unnamed or adjoint.named is None else adjoint.named[adjoint.indices]
+    alike = [a.of.layer for a in derived_adjoints(writer) if a.derivation is original(derivation)]
+    if not isinstance(derivation, Renamed) or not alike:
+        return writer.derived(entry, derivation, claim, adjoint.named is not None)
+    reason, facts = writer.words.reason("renamed", layer=f"${alike[0]}$"), derivation.facts
+    return writer.chain(entry, derivation.result, claim, reason, facts, adjoint.named is not None)
+
+
+def _deltas(writer: Writer, adjoints: Sequence[Adjoint]) -> Iterator[Display]:
+    """Derivatives on the way back; renamed ones of activations that only served a delta are left out."""
+    for adjoint in adjoints:
+        if adjoint.named is not None or not isinstance(adjoint.derivation, Renamed):
+            yield Display((_adjoint(writer, adjoint),))
+
+
+def _gradients(writer: Writer) -> Iterator[Block]:
+    """The derivatives with respect to parameters, of the cost of one example."""
+    found = [adjoint for adjoint in derived_adjoints(writer) if _is_gradient(adjoint)]
+    renamed = [adjoint for adjoint in found if isinstance(adjoint.derivation, Renamed)]
+    composite = writer.derivation.route == "composite" and not writer.model.symbolic_depth
+    yield Paragraph(writer.say("gradients_composite" if composite else "gradients"))
+    yield from (Display((_adjoint(writer, adjoint),)) for adjoint in found if adjoint not in renamed)
+    if renamed:
+        yield Display(tuple(_adjoint(writer, adjoint) for adjoint in renamed))
+
+
+def _batch(writer: Writer) -> Iterator[Block]:
+    """The total cost and its gradients: in full for the first layer, the results for the others."""
+    model, words = writer.model, writer.words
+    how = words.texts[f"batch_{model.network.cost.examples}"]
+    penalty = words.texts["batch_penalty"] if model.network.penalty is not None else ""
+    yield Paragraph(writer.say("batch", how=how, penalty=penalty))
+    yield Display(tuple(writer.definition(equation, "batch") for equation in model.total))
+    shown: set[str] = set()
+    results = []
+    for gradient in writer.derivation.batch.gradients:
+        claim = Claim(
+            gradient.equation.label,
+            tuple(zip(gradient.indices, gradient.quantity.dims, strict=True)),
+            "batch",
+        )
+        letter = "" if gradient.quantity.of is None else gradient.quantity.of.letter
+        goal, derivation = gradient.derivation.goal, gradient.derivation
+        if letter not in shown:
+            yield Display((writer.derived(goal, derivation, claim, boxed=True),))
+        else:
+            reason = words.reason("likewise")
+            results.append(writer.chain(goal, derivation.result, claim, reason, boxed=True))
+        shown.add(letter)
+    if results:
+        yield Display(tuple(results))

@@ -1,0 +1,264 @@
+"""Turns equations and derivations into displayed rows, each with the equality that it claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from symbackprop.algebra.equations import Derivation, Equation, Quantity, Role
+from symbackprop.checking.check import Equality
+from symbackprop.forward.model import Model
+from symbackprop.layout.computation_graph import Graph, computation_graph
+from symbackprop.layout.document import Chain, Display, Row
+from symbackprop.layout.worked import Worked, worked_example
+from symbackprop.notation.notation import Notation
+from symbackprop.notation.words import Words, load_words
+from symbackprop.printing.latex import latex
+from symbackprop.printing.lettering import lettered
+from symbackprop.printing.linebreak import ARTICLE, latex_rows
+from symbackprop.printing.measure import rendered_width
+from symbackprop.printing.rounding import DIGITS
+from symbackprop.printing.symbols import Names, layer_argument, size_of_layer
+from symbackprop.rendering.prose import parts
+
+if TYPE_CHECKING:
+    from symbackprop.pipeline import NetworkDerivation
+
+Free = tuple[tuple[sp.Symbol, sp.Expr], ...]
+
+Facts = tuple[str, ...]
+
+LONGEST = 8
+"""A step whose formula takes more lines than this is passed over in the text."""
+
+FEW_LAYERS = 6
+"""Up to so many layers each is shown for itself."""
+
+_REASON_WIDTH = 0.8
+_SPACE, _COLUMN, _APART, _NARROWEST = 5, 2, 6, 24
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the rows of one display are about: a label, the free indices, and the kind of program.
+
+    ``definition`` is set where a row says what a name stands for.
+    """
+
+    label: str
+    free: Free = ()
+    kind: str = "example"
+    definition: bool = False
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes rows of one derivation in one notation."""
+
+    derivation: NetworkDerivation
+    names: Names
+    budget: float = ARTICLE
+    digits: int = DIGITS
+    words: Words = field(default_factory=load_words)
+    beside: float = 0.0
+    """What at least stands beside a formula: the widest left side and reason of its display."""
+
+    @property
+    def model(self) -> Model:
+        """The forward program and its sizes."""
+        return self.derivation.model
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The computation graph, with letters that are free in this notation.
+
+        Raises:
+            FormRefused: for a network whose graph nobody would read.
+        """
+        return computation_graph(self.model, self.names)
+
+    @cached_property
+    def worked(self) -> Worked:
+        """The derivation with the numbers of the spec.
+
+        Raises:
+            FormRefused: where a number is missing, or where there is no number for what is asked.
+        """
+        return worked_example(self.derivation)
+
+    def any_depth(self) -> Writer:
+        """The same for any number of layers of the kind of the hidden ones."""
+        derivation = self.derivation.any_depth
+        return replace(self, derivation=derivation, names=names_of(derivation, self.names.notation))
+
+    def say(self, key: str, **filled: str) -> str:
+        """A sentence with its gaps filled in; letters of layers and units are known to every sentence."""
+        index, model = self.names.notation.index, self.model
+        layers = {"last": model.last_layer, "input": sp.Integer(0)}
+        known = {key: layer_argument(layer, self.names) for key, layer in layers.items()}
+        any_layer = layer_argument(model.general_layer, self.names)
+        letters = {"any": any_layer, "here": index.here, "before": index.before, "after": index.after}
+        return self.words.text(key, **{**known, **letters, **filled})
+
+    def size(self, layer: sp.Expr) -> str:
+        """The letter of the size of a layer, whatever the spec says that it is."""
+        return size_of_layer(layer, self.names)
+
+    def tex(self, expr: sp.Basic, free: Free = ()) -> str:
+        """An expression on one line, its indices in the letters of the notation."""
+        return latex(lettered(expr, self.names, free), self.names)
+
+    def lines(self, expr: sp.Expr, left: str, reason: str = "") -> tuple[str, ...]:
+        """An expression as lines that fit between a left side and a reason."""
+        return tuple(latex_rows(expr, self.names, self.room(left, reason)))
+
+    def room(self, left: str, reason: str = "") -> float:
+        """How wide a line may be between a left side and a reason."""
+        own = rendered_width(left, self.names.notation) + _SPACE
+        own += self.reason_width(reason) + _COLUMN if reason else 0.0
+        return max(self.budget - max(own, self.beside), _NARROWEST)
+
+    def reason_width(self, reason: str) -> float:
+        """How wide a reason comes out, which is set in a small size."""
+        widths = (
+            rendered_width(text, self.names.notation) if is_formula else len(text)
+            for text, is_formula in parts(reason)
+        )
+        return _REASON_WIDTH * sum(widths)
+
+    def fitting(self, make: Callable[[Writer], Display], apart: float = _APART) -> Display:
+        """A display whose columns stand side by side: where they are too wide, its lines are broken earlier.
+
+        Every row fits by itself, but a long formula in one and a long reason in another may not.
+        """
+        display = make(self)
+        lefts, rights, reasons = zip(*self._columns(display), strict=True)
+        taken = max(lefts) + max(reasons) + apart
+        return display if taken + max(rights) <= self.budget else make(replace(self, beside=taken))
+
+    def _columns(self, display: Display) -> Iterator[tuple[float, float, float]]:
+        """How wide the left side, the right side and the reason of each row are."""
+        for chain in display.chains:
+            left = rendered_width(chain.left, self.names.notation)
+            for row in chain.rows:
+                right = max(rendered_width(line, self.names.notation) for line in row.lines)
+                yield left, right, self.reason_width(row.reason)
+
+    def row(
+        self,
+        left: str,
+        equality: tuple[sp.Expr, sp.Expr],
+        claim: Claim,
+        reason: str = "",
+        facts: tuple[str, ...] = (),
+        beside: str = "",
+    ) -> Row:
+        """A row for the right side of an equality, which claims the equality.
+
+        ``beside`` is the widest reason of the rows that it is aligned with: theirs is one column.
+        """
+        before, after = equality
+        claimed = Equality(claim.label, before, after, claim.free, claim.kind, facts, claim.definition)
+        shown = lettered(after, self.names, claim.free)
+        return Row(self.lines(shown, left, max(reason, beside, key=len)), reason, claimed)
+
+    def chain(
+        self,
+        entry: sp.Expr,
+        value: sp.Expr,
+        claim: Claim,
+        reason: str = "",
+        facts: tuple[str, ...] = (),
+        boxed: bool = False,
+        beside: str = "",
+    ) -> Chain:
+        """One equality with a label."""
+        left = self.tex(entry, claim.free)
+        row = self.row(left, (entry, value), claim, reason, facts, beside)
+        return Chain(left, (replace(row, boxed=boxed),), claim.label)
+
+    def definition(self, equation: Equation, kind: str = "example") -> Chain:
+        """An equation of the forward program."""
+        return self.chain(
+            equation.lhs, equation.rhs, Claim(equation.label, free_of(equation), kind, definition=True)
+        )
+
+    def derived(self, entry: sp.Expr, derivation: Derivation, claim: Claim, boxed: bool = False) -> Chain:
+        """A derivation from its goal to its result, a row for every step that can be read."""
+        made = self.fitting(lambda writer: Display((writer._derived(entry, derivation, claim, boxed),)))
+        return made.chains[0]
+
+    def _derived(self, entry: sp.Expr, derivation: Derivation, claim: Claim, boxed: bool) -> Chain:
+        left = self.tex(entry, claim.free)
+        rows: list[Row] = []
+        widest = max((self.words.reason(step.rule) for step in derivation.steps), key=len, default="")
+        if entry != derivation.goal:
+            named = replace(claim, definition=True)
+            reason = self.words.reason("definition")
+            rows.append(self.row(left, (entry, derivation.goal), named, reason, beside=widest))
+        before: sp.Expr = derivation.goal
+        used: Facts = ()
+        for number, step in enumerate(derivation.steps, 1):
+            used = (*used, *step.facts)
+            here = replace(claim, label=f"{claim.label}, step {number}")
+            row = self.row(left, (before, step.after), here, self.words.reason(step.rule), used, widest)
+            too_long = len(row.lines) > LONGEST and number < len(derivation.steps)
+            if not too_long and not (rows and rows[-1].lines == row.lines):
+                rows.append(row)
+                before, used = step.after, ()
+        rows[-1] = replace(rows[-1], boxed=boxed)
+        return Chain(left, tuple(rows), claim.label)
+
+    def cited(self, equation: Equation) -> tuple[str, ...]:
+        """The facts that the derivation of an equation leans on."""
+        for adjoint in self.derivation.adjoints:
+            named = adjoint.named
+            if named is not None and named.name == equation.quantity.name and adjoint.derivation is not None:
+                return adjoint.derivation.facts
+        return ()
+
+    @cached_property
+    def shown_layers(self) -> list[Equation]:
+        """The equations of the layers, without those of a layer like one that is shown."""
+        shown = {group[0] for group in self.layer_groups}
+        layers = (Role.PRE_ACTIVATION, Role.ACTIVATION)
+        return [e for e in self.model.program if e.quantity.role in layers and e.quantity.layer in shown]
+
+    @cached_property
+    def layer_groups(self) -> list[list[sp.Expr]]:
+        """Runs of layers of one kind; every layer by itself in a network of a few layers."""
+        if self.model.symbolic_depth:
+            return [[self.model.general_layer], [self.model.last_layer]]
+        layers = list(enumerate(self.model.network.layers, 1))
+        if len(layers) <= FEW_LAYERS:
+            return [[sp.Integer(number)] for number, _ in layers]
+        runs = groupby(layers, key=lambda item: (item[1].activation.name, item[1].bias))
+        return [[sp.Integer(number) for number, _ in run] for _, run in runs]
+
+    def shows(self, layer: sp.Expr | None) -> bool:
+        """Whether a layer is shown for itself."""
+        return layer == 0 or any(layer == group[0] for group in self.layer_groups)
+
+
+def free_of(equation: Equation) -> Free:
+    """The indices of an equation's left side with their sizes."""
+    return tuple(zip(equation.indices, equation.quantity.dims, strict=True))
+
+
+def names_of(derivation: NetworkDerivation, notation: Notation) -> Names:
+    """How everything in the text of a derivation is printed."""
+    model = derivation.model
+    return Names.of(quantities(derivation), model.sizes, notation, model.last_layer)
+
+
+def quantities(derivation: NetworkDerivation) -> Iterator[Quantity]:
+    """Everything that the text of a derivation may name."""
+    yield from derivation.model.program.quantities.values()
+    yield from derivation.model.total.quantities.values()
+    yield from derivation.named
+    yield from (gradient.quantity for gradient in derivation.batch.gradients)

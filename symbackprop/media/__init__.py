@@ -1,0 +1,1 @@
+"""Where a laid-out derivation is read: paper, slides, the web, Markdown, notebooks."""

@@ -1,0 +1,1 @@
+"""Forms of an expression that a computer can evaluate where the formula overflows or cancels."""

@@ -1,0 +1,126 @@
+"""0/0 in a product: s (f + g/a) where s vanishes together with a, multiplied out so that both cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sympy as sp
+
+from symbackprop.algebra.calculus import derivative
+from symbackprop.algebra.elimination import Z
+from symbackprop.algebra.functions import ScalarFunction
+from symbackprop.algebra.indices import split_product
+from symbackprop.algebra.rules import Context, factor_out, output_entry, powers
+from symbackprop.numerics.logarithms import SATURATING, Definitions, one_minus_erf, with_definitions
+
+
+def cancelled(node: sp.Expr, definitions: Definitions) -> sp.Expr:
+    """A product multiplied out where that takes a small factor and its inverse together.
+
+    >>> a, y = sp.symbols("a y", real=True)
+    >>> a, y = (sp.IndexedBase(name, real=True)[sp.Symbol("j", integer=True)] for name in "ay")
+    >>> cancelled(a * (y / a - 1), {})
+    -a[j] + y[j]
+    """
+    factors = split_product(node)
+    for base, small in _vanishing(factors, definitions):
+        large = next((f for f in factors if f != small and isinstance(f, sp.Add) and divides(base, f)), None)
+        if large is not None:
+            rest = [factor for factor in factors if factor != large]
+            return sp.Add(*(cancelled(sp.Mul(term, *rest), definitions) for term in large.args))
+    return _with_slope(factors, definitions) if isinstance(node, sp.Mul) else node
+
+
+def _vanishing(factors: tuple[sp.Expr, ...], definitions: Definitions) -> Iterator[tuple[sp.Expr, sp.Expr]]:
+    """What may be 0 by rounding, a or 1 - a, with the factor that is small where it is."""
+    for factor in factors:
+        base, exponent = factor.as_base_exp()
+        if _is_share(base) and exponent.is_positive:
+            yield base, factor
+        entry = _exponent_of_difference(factor)
+        if entry is not None:
+            yield entry, factor
+        output = _output(factor, definitions)
+        if output is not None:
+            yield from ((output, factor), (1 - output, factor))
+
+
+def _is_share(base: sp.Expr) -> bool:
+    return isinstance(base, sp.Indexed) or isinstance(1 - base, sp.Indexed)
+
+
+def _exponent_of_difference(factor: sp.Expr) -> sp.Indexed | None:
+    """a for 1 - exp(c a)."""
+    if not isinstance(factor, sp.Add) or len(factor.args) != 2:
+        return None
+    number, rest = factor.as_coeff_Add()
+    exponential = -rest / number if number else rest
+    inner = exponential.args[0].as_coeff_Mul()[1] if isinstance(exponential, sp.exp) else None
+    return inner if isinstance(inner, sp.Indexed) else None
+
+
+def _output(factor: sp.Expr, definitions: Definitions) -> sp.Expr | None:
+    """a for f'(z), if a is defined as f(z) and f is a formula that saturates."""
+    if not isinstance(factor, ScalarFunction) or factor.order != 1 or factor.formula is None:
+        return None
+    if factor.formula.has(sp.Piecewise) or not factor.formula.has(*SATURATING):
+        return None
+    return output_entry(factor, tuple(definitions.values()))
+
+
+def divides(base: sp.Expr, expr: sp.Expr) -> bool:
+    """Whether a sum, or a product with sums in it, has the base below the line."""
+    for factor, exponent in powers(expr):
+        if factor == base and exponent.is_negative:
+            return True
+        if isinstance(factor, sp.Add) and exponent == 1 and any(divides(base, term) for term in factor.args):
+            return True
+    return False
+
+
+def _with_slope(factors: tuple[sp.Expr, ...], definitions: Definitions) -> sp.Expr:
+    """f'(z)/a for a = f(z), both as the formula has them."""
+    product = sp.Mul(*factors)
+    for slope in factors:
+        output = _output(slope, definitions)
+        below = [f for f in factors if _is_below(f, output)] if output is not None else []
+        if below:
+            written = {f: _written(f, definitions) for f in below}
+            formula = as_product(derivative(slope.formula, Z)).xreplace({Z: slope.args[0]})
+            written[slope] = formula
+            parts = (power for f in factors for power in powers(written.get(f, f)))
+            return sp.Mul(*(base**exponent for base, exponent in parts))
+    return product
+
+
+def _is_below(factor: sp.Expr, output: sp.Expr) -> bool:
+    base, exponent = factor.as_base_exp()
+    return base in (output, 1 - output) and bool(exponent.is_negative)
+
+
+def _written(factor: sp.Expr, definitions: Definitions) -> sp.Expr:
+    base, exponent = factor.as_base_exp()
+    return _power(with_definitions(base, definitions), exponent)
+
+
+def opened_complement(node: sp.Pow, definitions: Definitions) -> sp.Expr:
+    """1/(1 - a) with a as it is defined: 1 - exp(u) and the like can be computed without cancellation."""
+    base, exponent = node.args
+    if not (exponent.is_Integer and exponent.is_negative and isinstance(1 - base, sp.Indexed)):
+        return node
+    value = with_definitions(base, definitions)
+    return node if value == base or value.has(sp.Piecewise, sp.Sum) else _power(value, exponent)
+
+
+def _power(value: sp.Expr, exponent: sp.Expr) -> sp.Expr:
+    """A power of a formula, its number apart: 1/(1/2 + erf(u)/2) is 2/(1 + erf(u))."""
+    number, rest = as_product(value).as_content_primitive()
+    return number**exponent * rest**exponent
+
+
+def as_product(value: sp.Expr) -> sp.Expr:
+    """A sum of fractions as one fraction, its numerator in factors where it has any."""
+    if not isinstance(value, sp.Add) or isinstance(1 - value, sp.exp) or one_minus_erf(value) is not None:
+        return value
+    above, below = sp.fraction(sp.together(value))
+    return factor_out(sp.expand(above), Context()) / below

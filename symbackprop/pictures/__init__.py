@@ -1,0 +1,1 @@
+"""Networks and computation graphs as drawings, and drawings as TikZ and SVG."""

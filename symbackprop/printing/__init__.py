@@ -1,0 +1,1 @@
+"""Formulas as LaTeX, in the order of paper and in lines that fit."""

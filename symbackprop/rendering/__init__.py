@@ -1,0 +1,1 @@
+"""Filling templates: escaping, prose, templates of a user's own, files, and pdflatex."""

@@ -1,0 +1,1 @@
+"""Reading tables: TOML files, names that users choose, and every mistake at once."""
