@@ -16,11 +16,11 @@ from symbackprop.algebra.equations import Derivation, ExplicitPartial, Partial, 
 from symbackprop.algebra.functions import ScalarFunction, scalar_function
 from symbackprop.algebra.indices import index_symbol
 from symbackprop.checking.arithmetic import Digits
+from symbackprop.checking.certificate import certificate
 from symbackprop.checking.check import (
     Equality,
     Finding,
     Laboratory,
-    certificate,
     check_derivation,
     check_equality,
     check_program,
@@ -29,7 +29,8 @@ from symbackprop.checking.check import (
     picked_entries,
     step_equalities,
 )
-from symbackprop.checking.evaluate import Instance, small_sizes
+from symbackprop.checking.evaluate import Instance
+from symbackprop.checking.sizes import small_sizes
 from symbackprop.derivation.chain import Adjoint, reverse
 from symbackprop.forward.model import Model, forward_model
 from symbackprop.network import argument

@@ -11,18 +11,10 @@ import sympy as sp
 
 import symbackprop as sb
 from symbackprop.algebra.functions import ScalarFunction
-from symbackprop.checking.comparison import (
-    Errors,
-    Numbers,
-    References,
-    Report,
-    Scope,
-    choose_point,
-    compare,
-    relative_error,
-    run,
-    value,
-)
+from symbackprop.checking.array_values import Numbers, Scope, run, value
+from symbackprop.checking.comparison import Report, compare
+from symbackprop.checking.numeric_references import Errors, References, relative_error
+from symbackprop.checking.points import choose_point
 
 REFERENCES = ["finite_difference", "complex_step", "explicit", "autograd"]
 

@@ -15,7 +15,8 @@ from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.algebra.indices import EXAMPLE
 from symbackprop.checking.arithmetic import Exact
 from symbackprop.checking.check import check_program
-from symbackprop.checking.evaluate import Instance, small_sizes
+from symbackprop.checking.evaluate import Instance
+from symbackprop.checking.sizes import small_sizes
 from symbackprop.derivation.chain import backward_equations, own_indices, reverse
 from symbackprop.derivation.composite import composite_route
 from symbackprop.errors import NoRule

@@ -23,7 +23,8 @@ from symbackprop.algebra.equations import (
 )
 from symbackprop.algebra.indices import index_symbol, size_symbol
 from symbackprop.checking.arithmetic import Digits, Exact, Inexact, NoValue, OutOfRange
-from symbackprop.checking.evaluate import Instance, small_sizes
+from symbackprop.checking.evaluate import Instance
+from symbackprop.checking.sizes import small_sizes
 from symbackprop.errors import NoRule
 from symbackprop.forward.model import Model, forward_model
 from symbackprop.spec.loading import from_mapping

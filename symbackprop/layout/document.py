@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from symbackprop.checking.check import Equality, Finding, all_hold
-from symbackprop.checking.check import certificate as certificate_data
+from symbackprop.checking.certificate import all_hold
+from symbackprop.checking.certificate import certificate as certificate_data
+from symbackprop.checking.check import Equality, Finding
 from symbackprop.notation.notation import Notation
 from symbackprop.notation.style_package import style_package
 from symbackprop.notation.words import Words, load_words
