@@ -78,9 +78,7 @@ def derive(network: Network, route: str = "chain", wrt: Sequence[str] = ()) -> N
     """
     if route not in ROUTES:
         raise SymbackpropError(f"route: {route!r}: there are {' and '.join(ROUTES)}")
-    if "x" in wrt and network.depth is not None:
-        raise SymbackpropError("wrt: with a symbol for the depth only the parameters can be differentiated")
-    model = forward_model(network)
+    model = forward_model(network, wrt_input="x" in wrt)
     route = "chain" if model.symbolic_depth else route
     chosen = tuple(name for name in wrt if name != "x")
     for name in chosen:
@@ -124,6 +122,11 @@ class NetworkDerivation:
     def network(self) -> Network:
         """What it was derived from."""
         return self.model.network
+
+    @property
+    def wrt(self) -> tuple[str, ...]:
+        """What it was differentiated with respect to besides the parameters: ``x``, the input, or nothing."""
+        return tuple(a.of.name for a in self.adjoints if a.of == self.model.program.inputs[0])
 
     @cached_property
     def cost(self) -> sp.Expr:
@@ -225,10 +228,9 @@ class NetworkDerivation:
             raise SymbackpropError(f"target: {name!r} needs a number of layers; numpy takes a symbol")
         if name == "numba":
             return numba_source(self.model, self.batch, self.about, update)
-        wrt_input = any(a.of == self.model.program.inputs[0] for a in self.adjoints)
-        needed = TARGETS[name].wants_input and not wrt_input
+        needed = TARGETS[name].wants_input and not self.wrt
         derivation = derive(self.network, self.route, ("x",)) if needed else self
-        return target_source(name, self.model, derivation.batch, self.about, wrt_input, update)
+        return target_source(name, self.model, derivation.batch, self.about, bool(self.wrt), update)
 
     @property
     def about(self) -> tuple[str, ...]:
@@ -346,7 +348,7 @@ class NetworkDerivation:
 
     def at_depth(self, depth: int) -> NetworkDerivation:
         """The derivation of the same network with a number of layers instead of a symbol."""
-        return derive(numbered(self.network, depth), self.route)
+        return derive(numbered(self.network, depth), self.route, self.wrt)
 
     @cached_property
     def any_depth(self) -> NetworkDerivation:
@@ -355,4 +357,4 @@ class NetworkDerivation:
         Raises:
             FormRefused: where a factor names the size of one hidden layer.
         """
-        return derive(any_number(self.network))
+        return derive(any_number(self.network), wrt=self.wrt)

@@ -14,6 +14,7 @@ from symbackprop.algebra.layers import LAST, LAYER
 from symbackprop.code.codegen import (
     Generator,
     Statement,
+    checked_keys,
     cost_options,
     forward_options,
     helper_keys,
@@ -64,7 +65,9 @@ def any_depth_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str
     keys["passed_options"] = "".join(f", {n}={n}" for n in option_names(generator))
     keys["sample_options"] = sample_options(generator)
     keys["sample_targets"] = sample_targets(model, "sizes[-1]")
-    return keys | helper_keys(generator)
+    keys["names"] = '[*_names(L), "x"]' if generator.wrt_input else "_names(L)"
+    keys["wrt_input"] = generator.wrt_input
+    return keys | helper_keys(generator) | checked_keys(generator)
 
 
 class _Loops:
@@ -104,9 +107,9 @@ class _Loops:
 
 
 def _key(target: str) -> str:
-    """``W[l]`` as the key of a dictionary, the layer's number put in when it runs."""
+    """``W[l]`` as the key of a dictionary, the layer's number put in when it runs; ``x`` has no layer."""
     letter, _, layer = target.rstrip("]").partition("[")
-    return f'gradients[f"{letter}{{{layer}}}"]'
+    return f'gradients[f"{letter}{{{layer}}}"]' if layer else f'gradients["{letter}"]'
 
 
 def _general_parameters(model: Model) -> list[Quantity]:
@@ -140,6 +143,7 @@ def _size_names(model: Model) -> dict[sp.Symbol, str]:
     """What stands for each size in the code: its number where the spec gives one, else its name there."""
     names = {
         "n_0": "n_0",
+        "n_1": "len(W[1])",
         "n_l-1": "n_before",
         "n_l": "n_l",
         "n_l+1": "n_after",

@@ -12,7 +12,6 @@ from functools import cached_property
 import sympy as sp
 
 from symbackprop.algebra.equations import Equation, Quantity, Role
-from symbackprop.algebra.layers import LAYER
 from symbackprop.code.arrays import Array, Vectoriser
 from symbackprop.code.fast_code import FastCode, shape_code
 from symbackprop.code.lowering import Lowering
@@ -23,7 +22,7 @@ from symbackprop.code.scalars import NotScalar, ScalarProgram, Scalars, nested
 from symbackprop.code.scaling import Scaling, above
 from symbackprop.derivation.batch import Batch
 from symbackprop.errors import NoRule
-from symbackprop.forward.model import EXAMPLES, Model
+from symbackprop.forward.model import EXAMPLES, FIRST, Model
 from symbackprop.network import Network
 from symbackprop.numerics.stable import stable
 from symbackprop.tables.names import OF_ANY_DEPTH
@@ -61,8 +60,13 @@ class Generator:
         """How sizes and open symbols are called in the code."""
         sizes = self.sizes or {symbol: str(size) for symbol, size in self.model.sizes}
         symbols = {symbol.name: python_name(symbol.name) for symbol in self.open_symbols}
-        quantities = {"C_x": "example_costs", "R": "penalty", "C": "total"}
+        quantities = {"C_x": "example_costs", "R": "penalty", "C": "total", **_of_first_layer(self.model)}
         return Names({**sizes, EXAMPLES: "N"}, quantities, symbols, self.helpers)
+
+    @property
+    def wrt_input(self) -> bool:
+        """Whether the gradient with respect to the input is among the gradients."""
+        return any(gradient.quantity.of == self.batch.forward.inputs[0] for gradient in self.batch.gradients)
 
     @cached_property
     def open_symbols(self) -> tuple[sp.Symbol, ...]:
@@ -91,7 +95,7 @@ class Generator:
     @property
     def printed(self) -> tuple[Equation, ...]:
         """The equations that the code has a line for, the gradients left out."""
-        written = (e for e in self._of(_LAYERS) if e.quantity.layer != LAYER + 1)
+        written = (e for e in self._of(_LAYERS) if e.quantity.name not in self.model.given)
         return (*written, *self._of(_COSTS), *self.batch.deltas)
 
     def _of(self, roles: tuple[Role, ...]) -> tuple[Equation, ...]:
@@ -249,6 +253,12 @@ class Generator:
         allocate = [line for long in code.allocations() for line in wrapped(long)]
         allocations = [*allocate, *wrapped(f"gradients = {{{entries}}}")]
         return FastLines(sections, allocations, self.operations.ignores_overflow, code.scalars)
+
+
+def _of_first_layer(model: Model) -> dict[str, str]:
+    """``W1`` is ``W[1]`` where the code has a dictionary for all layers."""
+    found = (*model.program.parameters, *model.given.values()) if model.symbolic_depth else ()
+    return {q.name: f"{q.letter}[{FIRST}]" for q in found if q.layer == FIRST}
 
 
 @dataclass(frozen=True)
@@ -469,7 +479,15 @@ def _sample(generator: Generator) -> dict[str, object]:
         "sample_sizes": json.dumps(sizes),
         "sample_targets": sample_targets(model, f"sizes.get({outputs}, {outputs})"),
         "sample_options": sample_options(generator),
+        **checked_keys(generator),
     }
+
+
+def checked_keys(generator: Generator) -> dict[str, object]:
+    """The arrays whose gradients a module returns and checks itself with, and words for the input's."""
+    if not generator.wrt_input:
+        return {"checked": "parameters", "and_input": "", "like": "parameter"}
+    return {"checked": '(parameters | {"x": x})', "and_input": " and to x", "like": "array"}
 
 
 def relies_on(model: Model) -> str:

@@ -39,6 +39,9 @@ from symbackprop.network import (
     vector_argument,
 )
 
+FIRST = sp.S.One
+"""The first layer, which reads the input."""
+
 EXAMPLES = size_symbol("N")
 """The number of examples of a batch."""
 
@@ -100,8 +103,11 @@ class Model:
         return rebuilt(clear, dict(self.sizes))
 
 
-def forward_model(network: Network) -> Model:
+def forward_model(network: Network, wrt_input: bool = False) -> Model:
     """The forward program of a network.
+
+    ``wrt_input`` says that the derivative by the input is wanted: a network with a symbol for its depth
+    then has an equation for its first layer too.
 
     >>> from symbackprop.spec.loading import from_widths
     >>> for equation in forward_model(from_widths("2-1")).program:
@@ -110,7 +116,7 @@ def forward_model(network: Network) -> Model:
     a1[j] = sigma(z1[j])
     C_x = Sum((a1[j] - y[j])**2, (j, 1, n_1))
     """
-    builder = _SymbolicDepth(network) if network.depth else _Builder(network)
+    builder = _SymbolicDepth(network, wrt_input) if network.depth else _Builder(network)
     return builder.model()
 
 
@@ -253,11 +259,16 @@ class _Builder:
 
 
 class _SymbolicDepth(_Builder):
-    """Writes the equations of a network with L layers: any hidden layer l, its successor, and layer L."""
+    """Writes the equations of a network with L layers: any hidden layer l, its successor, and layer L.
 
-    def __init__(self, network: Network) -> None:
+    The first layer gets an equation of its own where the derivative by the input is wanted. Layers 1 and
+    l + 1 end at their pre-activations: the derivatives by these are what was derived for any layer l.
+    """
+
+    def __init__(self, network: Network, with_first: bool = False) -> None:
         super().__init__(network)
         self.last = LAST
+        self.ends = (FIRST, LAYER + 1) if with_first else (LAYER + 1,)
 
     def nameable(self) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
         return tuple((symbol, shown) for symbol, shown in self.sizes() if symbol != self.size(LAYER))
@@ -278,7 +289,7 @@ class _SymbolicDepth(_Builder):
         """n_l and its like: of a family such as r_l each layer has its own, else all have the same."""
         family = size_family(size)
         same = (LAYER, LAST - 1) if family is None else (LAYER - 1, LAYER, LAYER + 1, LAST - 1)
-        for layer in same:
+        for layer in (*same, *(end for end in self.ends if end == FIRST)):
             yield self.size(layer), _declared_size(f"{family}_{written(layer)}" if family else size)
 
     def squared_weights(self, program: Program) -> sp.Expr:
@@ -290,18 +301,21 @@ class _SymbolicDepth(_Builder):
         return tuple(quantity("a", Role.ACTIVATION, layer, self.size(layer)) for layer in before)
 
     def given(self, cost: Quantity) -> dict[str, Quantity]:
-        after, size = LAYER + 1, self.size(LAYER + 1)
-        z = quantity("z", Role.PRE_ACTIVATION, after, size)
-        delta = quantity("delta", Role.DELTA, after, size)
-        return {z.name: replace(delta, of=z, cost=cost)}
+        found = {}
+        for end in self.ends:
+            z = quantity("z", Role.PRE_ACTIVATION, end, self.size(end))
+            delta = quantity("delta", Role.DELTA, end, self.size(end))
+            found[z.name] = replace(delta, of=z, cost=cost)
+        return found
 
     def layers(self, inputs: Quantity) -> Iterator[Equation]:
         hidden, output = self.network.layers
-        for layer, number in ((hidden, LAYER), (hidden, LAYER + 1), (output, self.last)):
-            before = quantity("a", Role.ACTIVATION, number - 1, self.size(number - 1))
-            pre_activation, activation = self.layer(layer, number, before)
+        first = (FIRST,) if FIRST in self.ends else ()
+        for layer, number in (*((hidden, l) for l in (*first, LAYER, LAYER + 1)), (output, self.last)):
+            outside = quantity("a", Role.ACTIVATION, number - 1, self.size(number - 1))
+            pre_activation, activation = self.layer(layer, number, inputs if number == FIRST else outside)
             yield pre_activation
-            if number != LAYER + 1:
+            if number not in self.ends:
                 yield activation
 
 

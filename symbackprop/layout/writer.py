@@ -12,7 +12,7 @@ import sympy as sp
 
 from symbackprop.algebra.equations import Derivation, Equation, Quantity, Role
 from symbackprop.checking.check import Equality
-from symbackprop.forward.model import Model
+from symbackprop.forward.model import FIRST, Model
 from symbackprop.layout.computation_graph import Graph, computation_graph
 from symbackprop.layout.document import Chain, Display, Row
 from symbackprop.layout.worked import Worked, worked_example
@@ -233,7 +233,8 @@ class Writer:
     def layer_groups(self) -> list[list[sp.Expr]]:
         """Runs of layers of one kind; every layer by itself in a network of a few layers."""
         if self.model.symbolic_depth:
-            return [[self.model.general_layer], [self.model.last_layer]]
+            first = [[q.layer] for q in self.model.given.values() if q.layer == FIRST]
+            return [*first, [self.model.general_layer], [self.model.last_layer]]
         layers = list(enumerate(self.model.network.layers, 1))
         if len(layers) <= FEW_LAYERS:
             return [[sp.Integer(number)] for number, _ in layers]

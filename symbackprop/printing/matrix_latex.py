@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import singledispatch
+from functools import cached_property, singledispatch
 
 import sympy as sp
 
@@ -12,7 +12,7 @@ from symbackprop.algebra.equations import DERIVATIVE_ROLES, Quantity
 from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.code.arrays import Array, Entry, Map, MatMul, Operand, Outer, Total, Transpose
 from symbackprop.errors import NoRule
-from symbackprop.printing.latex import OPERATORS, RELATIONS, Printer, indicated, ordered_conditions
+from symbackprop.printing.latex import OPERATORS, RELATIONS, Printer, Style, indicated, ordered_conditions
 from symbackprop.printing.pieces import (
     Binding,
     Piece,
@@ -183,11 +183,18 @@ class _Scope:
     matrix: _Matrix
     parts: Mapping[sp.Symbol, _Part]
 
+    @cached_property
+    def printer(self) -> Printer:
+        """Prints what has no arrays in it; a number made of arrays as what it stands for."""
+        numbers = {s: at_least(part.piece, Binding.ATOM) for s, part in self.parts.items() if part.scalar}
+        known = {(style, symbol): piece for style in Style for symbol, piece in numbers.items()}
+        return replace(self.matrix.printer, known=known)
+
     def piece(self, expr: sp.Expr) -> Piece:
         if expr in self.parts:
             return self.parts[expr].piece
         if self.is_scalar(expr):
-            return self.matrix.printer.piece(expr)
+            return self.printer.piece(expr)
         if isinstance(expr, sp.Add):
             return self.sum(expr)
         if isinstance(expr, sp.Mul):
@@ -238,7 +245,7 @@ class _Scope:
             return joined
         if scalar == -1:
             return replace(joined, negative=True)
-        return joined_product([self.matrix.printer.piece(scalar), joined])
+        return joined_product([self.printer.piece(scalar), joined])
 
     def factor(self, expr: sp.Expr, several: bool) -> Piece:
         """One factor; a product with a matrix stands in parentheses beside other factors."""
