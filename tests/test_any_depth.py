@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import sympy as sp
 from every_layer import at_every_layer
+from symbackprop.notation.loading import shipped
 
 import symbackprop as sb
 from symbackprop.algebra.layers import LAST, LAYER, LayerSum
@@ -338,3 +339,118 @@ def test_layers_with_and_without_bias(biases):
     assert [name for name in report.gradients if name[0] == "b"] == [
         f"b{layer}" for layer, bias in ((1, biases[0]), (2, biases[0]), (3, biases[1])) if bias
     ]
+
+
+# --- the gradient with respect to the input ---------------------------------------------------------------
+
+
+@cache
+def _by_input(text, route="chain"):
+    return sb.derive(from_mapping(json.loads(text)), route, ("x",))
+
+
+def by_input(*args, **more):
+    return _by_input(json.dumps(spec(*args, **more)))
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_gradient_by_the_input_is_derived_checked_and_computed(name):
+    derivation = by_input(*SPECS[name], **PENALTY)
+    (gradient,) = (equation for equation in derivation.equations if equation.quantity.of.name == "x")
+    assert str(gradient.rhs) == "Sum(W1[k, j]*delta1[k], (k, 1, n_1))"
+    certificate = derivation.certificate()
+    assert certificate.holds, [f for f in certificate.findings if not f.holds]
+    labels = {finding.equality.label for finding in certificate.findings}
+    assert {"z-1", "dx, step 3", "dx-matrix", "grad-x, step 3", "grad-x-batch", "code: grad-x"} <= labels
+    report = sb.compare(derivation)
+    assert report.agrees and "x" in report.gradients, report.table()
+
+
+@pytest.mark.parametrize("depth", [2, 3, 5])
+def test_the_code_has_the_gradient_by_the_input_at_several_depths(depth):
+    module = by_input((3, "n_l", 2), ("tanh", "tanh"), cost={"outputs": "mean"}).compile()
+    sizes = (3, *range(4, 3 + depth), 2)
+    rng = np.random.default_rng(depth)
+    parameters = {name: rng.standard_normal(shape) for name, shape in module._shapes(sizes).items()}
+    x, y = rng.standard_normal((5, 3)), rng.standard_normal((5, 2))
+    total, gradients = module.cost_and_gradients(parameters, x, y)
+    wanted = gradients_of(
+        lambda p: oracle(sizes, np.tanh, np.tanh, 1 / 2, 0, parameters, p["x"], y), {"x": x}
+    )["x"]
+    np.testing.assert_allclose(gradients["x"], wanted, rtol=1e-9, atol=1e-12)
+    assert list(gradients) == [*module._names(depth), "x"]
+    again, buffers = module.make_gradients(5, sizes=sizes)(parameters, x, y)
+    assert again == total and np.array_equal(buffers["x"], gradients["x"])
+    single = module.cost_and_gradients(
+        {n: v.astype(np.float32) for n, v in parameters.items()}, x.astype(np.float32), y.astype(np.float32)
+    )[1]
+    assert single["x"].dtype == np.float32
+
+
+def test_a_module_checks_its_gradient_by_the_input_too():
+    for derivation in (by_input(), sb.derive(sb.load("2-3-1"), wrt=("x",))):
+        module = derivation.compile()
+        assert module._self_check() < 1e-5
+        right = module.cost_and_gradients
+
+        def wrong(parameters, x, y, right=right):
+            total, gradients = right(parameters, x, y)
+            return total, gradients | {"x": -gradients["x"]}
+
+        module.cost_and_gradients = wrong
+        assert module._self_check() > 1e-3
+
+
+WRONG_INPUT = {
+    "transposed": lambda e, j, k: e.xreplace({sp.IndexedBase("W1", real=True)[k, j]: _w1()[j, k]}),
+    "sign": lambda e, j, k: -e,
+    "last delta": lambda e, j, k: e.xreplace(
+        {sp.IndexedBase("delta1", real=True): sp.IndexedBase("delta[L]", real=True)}
+    ),
+    "bound": lambda e, j, k: sp.Sum(e.function, (k, 1, sp.Symbol("n_1", integer=True, positive=True) - 1)),
+}
+
+
+def _w1():
+    return sp.IndexedBase("W1", real=True)
+
+
+@pytest.mark.parametrize("wrong", WRONG_INPUT)
+def test_a_wrong_gradient_by_the_input_is_found_out(wrong):
+    derivation = by_input((3, "n_l", 3), ("tanh", "sigmoid"))
+    adjoint = derivation.adjoints[-1]
+    assert adjoint.of.name == "x"
+    goal, rhs = adjoint.derivation.goal, adjoint.derivation.result
+    free = tuple(zip(adjoint.indices, adjoint.of.dims, strict=True))
+    right = Equality("dx", goal, rhs, free, "example")
+    checker = Checker(derivation)
+    assert checker.check(right).holds
+    changed = WRONG_INPUT[wrong](rhs, adjoint.indices[0], rhs.limits[0][0])
+    assert changed != rhs and not checker.check(replace(right, right=changed)).holds
+
+
+@pytest.mark.parametrize("notation", shipped())
+def test_every_notation_tells_the_gradient_by_the_input(notation):
+    for derivation in (by_input((3, "n_l", 1), (OPEN, OPEN)), by_input((5, 4, 3), **PENALTY)):
+        document = derivation.document(notation)
+        assert document.certificate.holds
+        text = document.to_latex()
+        assert r":dx}" in text and r":grad-x}" in text
+        assert "as for layer $l$" not in text
+
+
+def test_the_general_form_of_a_numbered_network_has_the_gradient_by_the_input():
+    layers = [{"size": n, "activation": "tanh"} for n in (4, 3, 2)]
+    one = {"name": "three", "input": {"size": 3}, "layers": layers, "cost": {"kind": "squared_error"}}
+    document = sb.derive(from_mapping(one), wrt=("x",)).document(forms=("general", "index"))
+    assert document.certificate.holds
+    assert r":general-dx}" in document.to_latex()
+    assert r":general-dx}" not in sb.derive(from_mapping(one)).document(forms=("general",)).to_latex()
+
+
+def test_an_argument_without_a_penalty_is_not_made_for_a_network_with_one():
+    plain, penalised = derived((2, "n_l", 1), (OPEN, OPEN)), derived((2, "n_l", 1), (OPEN, OPEN), **PENALTY)
+    assert plain.document("brilliant").forms == ("argument",)
+    assert penalised.document("brilliant").forms == ("general", "matrix")
+    with pytest.raises(sb.FormRefused, match="knows no penalty"):
+        penalised.document("brilliant", ("argument",))

@@ -261,3 +261,12 @@ def test_a_wrong_layout_is_noticed():
 def replace_layout(name):
     layout = replace(load_notation(name).layout, vectors="columns")
     return layout.vectors, layout.examples, layout.derivatives
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_number_made_of_arrays_is_printed_as_what_it_stands_for(name):
+    layers = [{"size": 3, "activation": "tanh"}, {"size": 2, "activation": "softmax"}]
+    spec = {"name": "soft", "input": {"size": 4}, "layers": layers, "cost": {"kind": "cross_entropy"}}
+    text = sb.derive(sb.from_mapping(spec)).to_latex(name, "matrix")
+    line = next(row for row in text.splitlines() if "delta-2-matrix" in row)
+    assert r"(\sbptranspose{\sbpones} " in line and "mathit{u" not in text

@@ -11,6 +11,7 @@ from symbackprop.forward.model import Model
 from symbackprop.layout.document import Block, Display, Paragraph, Section
 from symbackprop.layout.general import general_block
 from symbackprop.layout.graph_form import graph_sections
+from symbackprop.layout.index_form import input_section
 from symbackprop.layout.outline import Item, Outline, load_outline
 from symbackprop.layout.outline_items import SHOWS, Desk
 from symbackprop.layout.writer import Writer
@@ -40,12 +41,15 @@ def argument_sections(writer: Writer) -> Iterator[Section]:
                 blocks += _blocks(desk, item)
         yield Section(_in(part.heading, writer), tuple(blocks))
         yield from sections
+    yield from input_section(writer)
 
 
 def why_not(writer: Writer) -> str | None:
     """Why the argument of the notation can't be made for this network; nothing if it can."""
     if not writer.names.notation.outline:
         return "the notation has no argument of its own: use index, general or matrix"
+    if writer.model.network.penalty is not None:
+        return "it knows no penalty, and this network has one: use index, general or matrix"
     if _writes_out(load_outline(writer.names.notation.outline)) and not _can_be_written_out(writer.model):
         return "it writes every sum out, and this network is too large for that: use index, general or matrix"
     try:

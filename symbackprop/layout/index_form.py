@@ -10,8 +10,10 @@ from symbackprop.algebra.elimination import OUTPUT, Z, derivative_from_output
 from symbackprop.algebra.equations import Role
 from symbackprop.algebra.functions import ScalarFunction, prime
 from symbackprop.algebra.kinds import Renamed, original
+from symbackprop.derivation.batch import TotalGradient
 from symbackprop.derivation.chain import Adjoint
 from symbackprop.forward.compose import compose
+from symbackprop.forward.model import FIRST
 from symbackprop.layout.asides import at_kinks, at_kinks_of_cost
 from symbackprop.layout.claims import scalar_functions
 from symbackprop.layout.document import Block, Chain, Display, Paragraph, Section
@@ -139,7 +141,7 @@ def _cost(writer: Writer) -> Iterator[Block]:
 
 
 def _adjoint(writer: Writer, adjoint: Adjoint) -> Chain:
-    """The derivation of one derivative; a renamed one is given by its result."""
+    """The derivation of one derivative; a renamed one is given by its result, but for the input's."""
     derivation = adjoint.derivation
     assert derivation is not None
     label = adjoint.equation.label if adjoint.named is not None else f"dC-d{adjoint.of.name}"
@@ -147,10 +149,10 @@ def _adjoint(writer: Writer, adjoint: Adjoint) -> Chain:
     unnamed = adjoint.named is None or _is_gradient(adjoint)
     entry = derivation.goal if unnamed or adjoint.named is None else adjoint.named[adjoint.indices]
     alike = [a.of.layer for a in derived_adjoints(writer) if a.derivation is original(derivation)]
-    if not isinstance(derivation, Renamed) or not alike:
+    if not isinstance(derivation, Renamed) or not alike or adjoint.of.role is Role.INPUT:
         return writer.derived(entry, derivation, claim, adjoint.named is not None)
-    reason, facts = writer.words.reason("renamed", layer=f"${alike[0]}$"), derivation.facts
-    return writer.chain(entry, derivation.result, claim, reason, facts, adjoint.named is not None)
+    reason = writer.words.reason("renamed", layer=f"${layer_argument(alike[0], writer.names)}$")
+    return writer.chain(entry, derivation.result, claim, reason, derivation.facts, adjoint.named is not None)
 
 
 def _deltas(writer: Writer, adjoints: Sequence[Adjoint]) -> Iterator[Display]:
@@ -162,13 +164,36 @@ def _deltas(writer: Writer, adjoints: Sequence[Adjoint]) -> Iterator[Display]:
 
 def _gradients(writer: Writer) -> Iterator[Block]:
     """The derivatives with respect to parameters, of the cost of one example."""
-    found = [adjoint for adjoint in derived_adjoints(writer) if _is_gradient(adjoint)]
+    gradients = [adjoint for adjoint in derived_adjoints(writer) if _is_gradient(adjoint)]
+    found = [adjoint for adjoint in gradients if adjoint.of.role is not Role.INPUT]
     renamed = [adjoint for adjoint in found if isinstance(adjoint.derivation, Renamed)]
     composite = writer.derivation.route == "composite" and not writer.model.symbolic_depth
     yield Paragraph(writer.say("gradients_composite" if composite else "gradients"))
     yield from (Display((_adjoint(writer, adjoint),)) for adjoint in found if adjoint not in renamed)
     if renamed:
         yield Display(tuple(_adjoint(writer, adjoint) for adjoint in renamed))
+    yield from _by_input(writer)
+
+
+def _by_input(writer: Writer) -> Iterator[Block]:
+    """The derivative of the cost of one example with respect to the input, where it was asked for."""
+    for adjoint in derived_adjoints(writer):
+        if adjoint.of.role is Role.INPUT:
+            yield Paragraph(writer.say("by_input", first=layer_argument(FIRST, writer.names)))
+            yield Display((_adjoint(writer, adjoint),))
+
+
+def input_section(writer: Writer) -> Iterator[Section]:
+    """The derivatives with respect to the input alone, for a text that has no place for them."""
+    blocks = list(_by_input(writer))
+    if blocks and writer.model.symbolic_depth:
+        first = next(e for e in writer.model.program if e.quantity.layer == FIRST)
+        blocks.insert(1, Display((writer.definition(first),)))
+    for gradient in writer.derivation.batch.gradients:
+        if blocks and gradient.quantity.of is not None and gradient.quantity.of.role is Role.INPUT:
+            blocks += [Paragraph(writer.say("by_input_total")), Display((_total_gradient(writer, gradient),))]
+    if blocks:
+        yield Section(writer.words.headings["by_input"], tuple(blocks))
 
 
 def _batch(writer: Writer) -> Iterator[Block]:
@@ -181,18 +206,23 @@ def _batch(writer: Writer) -> Iterator[Block]:
     shown: set[str] = set()
     results = []
     for gradient in writer.derivation.batch.gradients:
-        claim = Claim(
-            gradient.equation.label,
-            tuple(zip(gradient.indices, gradient.quantity.dims, strict=True)),
-            "batch",
-        )
         letter = "" if gradient.quantity.of is None else gradient.quantity.of.letter
-        goal, derivation = gradient.derivation.goal, gradient.derivation
         if letter not in shown:
-            yield Display((writer.derived(goal, derivation, claim, boxed=True),))
+            yield Display((_total_gradient(writer, gradient),))
         else:
-            reason = words.reason("likewise")
-            results.append(writer.chain(goal, derivation.result, claim, reason, boxed=True))
+            goal, value, claim = gradient.derivation.goal, gradient.derivation.result, _of_total(gradient)
+            results.append(writer.chain(goal, value, claim, words.reason("likewise"), boxed=True))
         shown.add(letter)
     if results:
         yield Display(tuple(results))
+
+
+def _total_gradient(writer: Writer, gradient: TotalGradient) -> Chain:
+    """A gradient of the cost of all examples, step by step."""
+    derivation = gradient.derivation
+    return writer.derived(derivation.goal, derivation, _of_total(gradient), boxed=True)
+
+
+def _of_total(gradient: TotalGradient) -> Claim:
+    free = tuple(zip(gradient.indices, gradient.quantity.dims, strict=True))
+    return Claim(gradient.equation.label, free, "batch")
