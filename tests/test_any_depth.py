@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sympy as sp
 from every_layer import at_every_layer
-from symbackprop.notation.loading import shipped
+from symbackprop.notation.notation import shipped
 
 import symbackprop as sb
 from symbackprop.algebra.layers import LAST, LAYER, LayerSum
