@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import sympy as sp
 from every_layer import at_every_layer
-from symbackprop.notation.notation import shipped
 
 import symbackprop as sb
 from symbackprop.algebra.layers import LAST, LAYER, LayerSum
 from symbackprop.checking.check import Equality
 from symbackprop.forward.model import any_number, forward_model, numbered
 from symbackprop.layout.claims import Checker
+from symbackprop.notation.notation import shipped
 from symbackprop.spec.loading import from_mapping
 
 CENTRED = {"formula": "z[j] - sum(z[i], i)/n"}
