@@ -37,12 +37,21 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Link:
+    """Where the same line stands in another form; ``form`` is ``matrix_form`` or ``index_form``."""
+
+    form: str
+    label: str
+
+
+@dataclass(frozen=True)
 class Chain:
     """A left side and the rows that follow it; ``label`` goes to the last row."""
 
     left: str
     rows: tuple[Row, ...]
     label: str = ""
+    link: Link | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +129,7 @@ class Document:
 
     def to_latex(self, prefix: str = "sbp") -> str:
         """The fragment, to be read in with LaTeX's input command; ``prefix`` starts every label."""
+        manner = _Manner(f"{prefix}:{self.name}", self.failed, self.words)
         keys = {
             "generator": GENERATOR,
             "name": self.name,
@@ -127,7 +137,7 @@ class Document:
             "fingerprint": self.fingerprint,
             "notation": self.notation.name,
             "forms": ", ".join(self.forms),
-            "sections": [_section_keys(s, f"{prefix}:{self.name}", self.failed) for s in self.sections],
+            "sections": [_section_keys(section, manner) for section in self.sections],
         }
         return fill("fragment.tex.jinja", keys)
 
@@ -155,34 +165,55 @@ def equalities(sections: Sequence[Section]) -> Iterator[Equality]:
         yield from (row.equality for row in chain.rows if row.equality is not None)
 
 
-def _section_keys(section: Section, prefix: str, failed: frozenset[Equality]) -> dict[str, object]:
-    return {
-        "heading": tex(section.heading),
-        "blocks": [_block_keys(b, prefix, failed) for b in section.blocks],
-    }
+@dataclass(frozen=True)
+class _Manner:
+    """What the lines of a fragment are written with."""
+
+    prefix: str
+    failed: frozenset[Equality]
+    words: Words
 
 
-def _block_keys(block: Block, prefix: str, failed: frozenset[Equality]) -> dict[str, object]:
+def _section_keys(section: Section, manner: _Manner) -> dict[str, object]:
+    blocks = [_block_keys(block, manner) for block in section.blocks]
+    return {"heading": tex(section.heading), "blocks": blocks}
+
+
+def _block_keys(block: Block, manner: _Manner) -> dict[str, object]:
     if isinstance(block, Paragraph):
         return {"kind": "text", "text": tex(block.text)}
     if isinstance(block, Table):
         header, rows = map(tex, block.header), ([*map(tex, row)] for row in block.rows)
         return {"kind": "table", "columns": block.sides, "header": [*header], "rows": [*rows]}
-    lines = [line for chain in block.chains for line in _chain_lines(chain, prefix, failed)]
+    lines = [line for chain in block.chains for line in _chain_lines(chain, manner)]
     return {"kind": "display", "lines": lines}
 
 
-def _chain_lines(chain: Chain, prefix: str, failed: frozenset[Equality]) -> list[dict[str, object]]:
+def _chain_lines(chain: Chain, manner: _Manner) -> list[dict[str, object]]:
     """Source lines of an align environment: a left side, a right side, a reason, a label each."""
     lines: list[dict[str, object]] = []
     for place, row in enumerate(chain.rows):
         for number, line in enumerate(row.lines):
             lines.append(_line(chain if not place and not number else None, row, line, number))
-        if row.equality is not None and row.equality in failed:
+        if row.equality is not None and row.equality in manner.failed:
             lines[-1]["failed"] = True
     if chain.label:
-        lines[-1]["label"] = f"{prefix}:{chain.label}"
+        lines[-1]["label"] = f"{manner.prefix}:{chain.label}"
+    if chain.link is not None:
+        if lines[-1]["reason"]:
+            lines[-1]["stays"] = True
+            lines.append(_line(None, Row(("",), sign=""), "", 0))
+        lines[-1]["see"] = see(chain.link, manner.prefix, manner.words)
     return lines
+
+
+def see(link: Link, prefix: str, words: Words) -> str:
+    r"""A reference to the same line in another form: its number, and a link where there is hyperref.
+
+    >>> print(see(Link("index_form", "delta-1"), "sbp:net", load_words()))
+    \sbpsee{index form}{sbp:net:delta-1}
+    """
+    return rf"\sbpsee{{{tex(words.reason(link.form))}}}{{{prefix}:{link.label}}}"
 
 
 def _line(chain: Chain | None, row: Row, line: str, number: int) -> dict[str, object]:
@@ -192,6 +223,8 @@ def _line(chain: Chain | None, row: Row, line: str, number: int) -> dict[str, ob
         "sign": row.sign if first else r"\quad",
         "right": rf"\boxed{{{line}}}" if row.boxed and len(row.lines) == 1 else line,
         "reason": tex(row.reason) if number == len(row.lines) - 1 else "",
+        "see": "",
         "label": "",
         "failed": False,
+        "stays": False,
     }

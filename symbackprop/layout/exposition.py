@@ -25,6 +25,8 @@ from symbackprop.layout.general import general_section
 from symbackprop.layout.graph_form import graph_laboratories, graph_sections
 from symbackprop.layout.index_form import index_sections
 from symbackprop.layout.letter_clashes import check_letters
+from symbackprop.layout.links import FORMS as LINKED
+from symbackprop.layout.links import with_links
 from symbackprop.layout.manner import Manner
 from symbackprop.layout.matrix_form import matrix_section
 from symbackprop.layout.remarks import with_remarks
@@ -67,11 +69,13 @@ def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     for form in manner.forms:
         _refuse(form, writer)
     forms = _once(manner.forms or _usual_forms(writer), writer)
+    linked = manner.links and len({*forms} & {*LINKED}) > 1
+    writer = writer.with_room_for_links() if linked else writer
     checker = Checker(derivation, _own_laboratories(forms, writer))
     laid_out = [section for form in forms for section in _form(form, writer)]
     explained = with_brackets_explained(laid_out, writer.words)
     sections = tuple(with_remarks(section, network.remarks) for section in explained)
-    sections = brief(sections) if manner.detail == BRIEF else sections
+    sections = with_links(brief(sections) if manner.detail == BRIEF else sections)
     claimed = dict.fromkeys((*equalities(sections), *code_equalities(derivation)))
     findings = tuple(checker.check(equality) for equality in claimed)
     about = {"network": network.name, "fingerprint": network.fingerprint, "route": derivation.route}

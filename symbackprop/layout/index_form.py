@@ -35,7 +35,7 @@ def index_sections(writer: Writer) -> Iterator[Section]:
     hidden = [a for a in on_the_way if a.of.layer != last]
     yield Section(headings["network"], tuple(_network(writer)))
     if scalar_functions(writer.model):
-        yield Section(headings["activation"], tuple(_activations(writer)))
+        yield Section(headings["activation"], tuple(_activations(writer.unlinked)))
     yield Section(headings["cost"], tuple(_cost(writer)))
     sentence = Paragraph(writer.say("delta", layer=layer_argument(last, writer.names)))
     backward = [Section(headings["output_delta"], (sentence, *_deltas(writer, output)))]
@@ -129,7 +129,8 @@ def _cost(writer: Writer) -> Iterator[Block]:
     depth = len(model.network.layers)
     if not model.symbolic_depth and depth <= DEEPEST_COMPOSITE:
         yield Paragraph(writer.say("composite"))
-        yield Display((writer.chain(equation.lhs, compose(model.program), Claim("composite")),))
+        written_out = writer.unlinked.chain(equation.lhs, compose(model.program), Claim("composite"))
+        yield Display((written_out,))
     elif not model.symbolic_depth:
         yield Paragraph(writer.say("composite_long", depth=str(depth)))
     for fact in model.facts:

@@ -15,7 +15,8 @@ class Manner:
     """The notation, the forms (those that are usual for a network where none are given), and so on.
 
     ``digits`` is how many decimals the numbers of a worked example have; ``detail`` is ``full``, every
-    step with its reason, or ``brief``, the results alone; ``budget`` is how many characters a line holds.
+    step with its reason, or ``brief``, the results alone; ``budget`` is how many characters a line holds,
+    and ``links`` says whether there is to be room beside it for a link to the same line in another form.
     """
 
     notation: str = DEFAULT
@@ -24,3 +25,4 @@ class Manner:
     detail: str = "full"
     language: str = DEFAULT_LANGUAGE
     budget: float = ARTICLE
+    links: bool = True

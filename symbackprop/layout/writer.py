@@ -41,6 +41,8 @@ FEW_LAYERS = 6
 
 _REASON_WIDTH = 0.8
 _SPACE, _COLUMN, _APART, _NARROWEST = 5, 2, 6, 24
+_NUMBER = 4
+"""The number of an equation in parentheses."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Writer:
     words: Words = field(default_factory=load_words)
     beside: float = 0.0
     """What at least stands beside a formula: the widest left side and reason of its display."""
+    link: float = 0.0
+    """Room for a link to the same line in another form, which stands where reasons do."""
 
     @property
     def model(self) -> Model:
@@ -120,8 +124,19 @@ class Writer:
     def room(self, left: str, reason: str = "") -> float:
         """How wide a line may be between a left side and a reason."""
         own = rendered_width(left, self.names.notation) + _SPACE
-        own += self.reason_width(reason) + _COLUMN if reason else 0.0
+        reasons = max(self.reason_width(reason), self.link)
+        own += reasons + _COLUMN if reasons else 0.0
         return max(self.budget - max(own, self.beside), _NARROWEST)
+
+    def with_room_for_links(self) -> Writer:
+        """The same with lines that leave room for a link each."""
+        words = (self.words.reason(form) for form in ("matrix_form", "index_form"))
+        return replace(self, link=max(map(self.reason_width, words)) + _NUMBER)
+
+    @property
+    def unlinked(self) -> Writer:
+        """The same for lines that are in one form only."""
+        return replace(self, link=0.0)
 
     def reason_width(self, reason: str) -> float:
         """How wide a reason comes out, which is set in a small size."""
@@ -147,7 +162,7 @@ class Writer:
             left = rendered_width(chain.left, self.names.notation)
             for row in chain.rows:
                 right = max(rendered_width(line, self.names.notation) for line in row.lines)
-                yield left, right, self.reason_width(row.reason)
+                yield left, right, max(self.reason_width(row.reason), self.link)
 
     def row(
         self,

@@ -69,12 +69,12 @@ class Order:
     @cached_property
     def screen(self) -> Document:
         """The same in lines for a narrow column, as Markdown and notebooks are read in."""
-        return self._laid_out(replace(self.manner, budget=SCREEN))
+        return self._laid_out(replace(self.manner, budget=SCREEN, links=False))
 
     @cached_property
     def slides(self) -> Document:
         """The same in lines short enough for a slide."""
-        return self._laid_out(replace(self.manner, budget=SLIDE))
+        return self._laid_out(replace(self.manner, budget=SLIDE, links=False))
 
     @cached_property
     def pictures(self) -> dict[str, Picture]:

@@ -22,6 +22,7 @@ import sympy as sp
 from symbackprop.checking.check import DEFINITION, Equality, Finding
 from symbackprop.errors import NoRule
 from symbackprop.layout.document import Block, Chain, Document, Paragraph, Row, Section, Table, chains
+from symbackprop.layout.links import TWINS, twins
 from symbackprop.layout.writer import names_of
 from symbackprop.media import katex
 from symbackprop.media.listing import highlighted, lines_by_label
@@ -36,9 +37,6 @@ from symbackprop.version import GENERATOR
 
 if TYPE_CHECKING:
     from symbackprop.pipeline import NetworkDerivation
-
-TWINS = ("-matrix", "-batch")
-"""What the label of a row in matrix form ends with, after that of the same row in index form."""
 
 _IN_MATRIX_FORM = (*TWINS, "-transpose", "-outer")
 
@@ -163,11 +161,7 @@ class _Page:
     @cached_property
     def twins(self) -> dict[str, Chain]:
         """The chain in matrix form that goes with a chain in another form, by the label of the latter."""
-        by_label = {chain.label: chain for chain in chains(self.document.sections)}
-        found = (
-            (label, by_label.get(label + ending)) for ending in reversed(TWINS) for label in by_label if label
-        )
-        return {label: twin for label, twin in found if twin is not None}
+        return twins(self.document.sections)
 
     @cached_property
     def quantities(self) -> tuple[str, ...]:

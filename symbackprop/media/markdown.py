@@ -23,12 +23,13 @@ _AT_THE_START = re.compile(r"^(\d*)([-+=%:(.)])")
 
 @dataclass(frozen=True)
 class Flavour:
-    """A kind of Markdown: how its files end, what stands at the top, how an equation is labelled."""
+    """A kind of Markdown: the end and the top of a file, headings, labelled equations, references to them."""
 
     ending: str
     top: Callable[[str, str], str]
     heading: str
     labelled: Callable[[str, str], str]
+    reference: Callable[[str, str], str]
 
 
 def _with_metadata(title: str, made: str) -> str:
@@ -40,9 +41,27 @@ def _with_heading(title: str, made: str) -> str:
 
 
 FLAVOURS: dict[str, Flavour] = {
-    "md": Flavour(".md", _with_metadata, "#", lambda text, label: f"[{text}]{{#eq:{label}}}"),
-    "md-quarto": Flavour(".qmd", _with_metadata, "#", lambda text, label: f"{text} {{#eq-{label}}}"),
-    "md-myst": Flavour("-myst.md", _with_heading, "##", lambda text, label: f"{text} ({label})"),
+    "md": Flavour(
+        ".md",
+        _with_metadata,
+        "#",
+        lambda text, label: f"[{text}]{{#eq:{label}}}",
+        lambda words, label: f"[{words}](#eq:{label})",
+    ),
+    "md-quarto": Flavour(
+        ".qmd",
+        _with_metadata,
+        "#",
+        lambda text, label: f"{text} {{#eq-{label}}}",
+        lambda words, label: f"{words}: @eq-{label}",
+    ),
+    "md-myst": Flavour(
+        "-myst.md",
+        _with_heading,
+        "##",
+        lambda text, label: f"{text} ({label})",
+        lambda words, label: f"{words}: {{eq}}`{label}`",
+    ),
 }
 """The flavours by the name of their format: for pandoc, for Quarto, for MyST."""
 
@@ -91,12 +110,15 @@ def _block(block: Block, document: Document, kind: Flavour) -> Iterator[str]:
     elif isinstance(block, Table):
         yield "\n".join(_table(block, document))
     else:
-        yield from (_equation(chain, document, kind) for chain in block.chains)
+        yield from (text for chain in block.chains for text in _equation(chain, document, kind))
 
 
-def _equation(chain: Chain, document: Document, kind: Flavour) -> str:
+def _equation(chain: Chain, document: Document, kind: Flavour) -> Iterator[str]:
     text = f"$$\n{aligned((chain,), document.notation, document.failed)}\n$$"
-    return kind.labelled(text, f"{document.name}-{chain.label}") if chain.label else text
+    yield kind.labelled(text, f"{document.name}-{chain.label}") if chain.label else text
+    if chain.link is not None:
+        words = escaped(document.words.reason(chain.link.form))
+        yield kind.reference(words[:1].upper() + words[1:], f"{document.name}-{chain.link.label}")
 
 
 def _table(table: Table, document: Document) -> Iterator[str]:

@@ -20,8 +20,14 @@ from symbackprop.pipeline import NetworkDerivation
 from symbackprop.rendering.render import fill
 from symbackprop.version import made_from
 
-CELLS = Flavour(".ipynb", lambda title, made: f"# {title}\n\n{made}", "##", lambda text, label: text)
-"""Markdown as cells have it: MathJax knows no label of ours."""
+CELLS = Flavour(
+    ".ipynb",
+    lambda title, made: f"# {title}\n\n{made}",
+    "##",
+    lambda text, label: f'<a id="{label}"></a>\n\n{text}',
+    lambda words, label: f"[{words}](#{label})",
+)
+"""Markdown as cells have it: MathJax knows no label of ours, so an equation has an anchor before it."""
 
 HOW_TO_GET_IT = (
     "nbformat is not installed, so there is no notebook; everything else is written: "

@@ -170,5 +170,6 @@ def _signs(tables: Tables) -> list[Macro]:
         Macro("sbpheading", 1, r"\subsection*{#1}"),
         Macro("sbpstep", 1, r"\text{#1.}\quad"),
         Macro("sbpreason", 1, r"\text{\footnotesize #1}"),
+        Macro("sbpsee", 2, r"\sbpreason{#1 \eqref{#2}}"),
         Macro("sbpfn", 1, "#1"),
     ]
