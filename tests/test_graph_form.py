@@ -65,7 +65,7 @@ def test_every_equality_of_the_form_holds(name: str) -> None:
     certificate = document(name).certificate
     assert certificate.holds and len(certificate.findings) > 60
     kinds = {finding.equality.kind for finding in certificate.findings}
-    assert {"graph", "line", "components"} <= kinds
+    assert {"graph", "line", "network of the graph"} <= kinds
     assert all(f.residual is not None for f in certificate.findings if f.checked)
 
 

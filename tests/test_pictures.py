@@ -13,6 +13,7 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
+import sympy as sp
 
 import symbackprop as sb
 from symbackprop.layout.computation_graph import computation_graph
@@ -29,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.toml"))
 TINY = ("1-1", "2-2-2", "1-1-2-1", "2-3-1", "3-3-2", "1-5-1")
 WIDTHS = (*TINY, "5-2-5", "6-1-300", "3-5-4-3-2", "2-2-2-2-2-2-2", "784-128-64-10", "9-9")
-GRAPHS = ("1-1", "computation-graph", "2-1", "1-1-1-1", "two-two-two", "softmax", "relu-hinge")
+GRAPHS = ("1-1", "computation-graph", "2-1", "1-1-1-1", "two-two-two", "softmax", "relu-hinge", "penalty")
 EVERYDAY = ("two-two-two", "any-depth", "regularised")
 
 
@@ -38,6 +39,13 @@ def specs() -> list[object]:
     return [name if name in EVERYDAY[:2] else pytest.param(name, marks=pytest.mark.slow) for name in EXAMPLES]
 
 
+PENALTY = {
+    "name": "penalty",
+    "input": {"size": 1},
+    "layers": [{"size": 2, "activation": "tanh"}, {"size": 1, "activation": "linear"}],
+    "cost": {"kind": "squared_error"},
+    "penalty": {"l2": "lambda/(2*N)"},
+}
 OTHERS = {
     "softmax": {"size": 2, "activation": "softmax"},
     "relu-hinge": {"size": 1, "activation": "relu"},
@@ -46,6 +54,8 @@ OTHERS = {
 
 @cache
 def network(name: str) -> sb.Network:
+    if name == "penalty":
+        return sb.from_mapping(PENALTY)
     if name in OTHERS:
         cost = "cross_entropy" if name == "softmax" else "hinge"
         data = {"name": name, "input": {"size": 1}, "layers": [OTHERS[name]], "cost": {"kind": cost}}
@@ -125,7 +135,7 @@ def check_laws(of: Drawing) -> None:
     assert all(math.isfinite(number) for item in of.items for number in item.frame)
 
 
-@pytest.mark.parametrize("name", WIDTHS)
+@pytest.mark.parametrize("name", [*WIDTHS, "penalty"])
 def test_nothing_is_written_over_anything(name):
     check_laws(drawing(name))
 
@@ -169,7 +179,7 @@ def test_every_parameter_of_a_tiny_network_is_written_once(name, notation):
     assert sorted(written) == sorted(wanted)
 
 
-@pytest.mark.parametrize("name", [*WIDTHS, "any-depth", "regularised"])
+@pytest.mark.parametrize("name", [*WIDTHS, "any-depth", "regularised", "penalty"])
 def test_the_way_back_is_the_way_there_reversed(name):
     """Every line between units that a derivative takes has one beside it that leads back, and no other."""
     of = drawing(name)
@@ -249,6 +259,36 @@ def test_softmax_stands_between_pre_activations_and_activations():
 
 def test_without_a_bias_there_is_none_in_the_picture():
     assert not list(drawing("jagtap").of_style("bias"))
+
+
+def test_a_penalty_leads_from_every_weight_matrix_to_the_total_cost():
+    of = drawing("penalty")
+    ends = {line.key: line.points[1] for line in lines(of, "wire") if line.key in ("W1", "W2")}
+    (penalty, total) = (next(i for i in of.items if isinstance(i, Circle) and i.key == k) for k in ("R", "C"))
+    assert (
+        all(math.dist(end, penalty.centre) < penalty.radius + 3 for end in ends.values()) and len(ends) == 2
+    )
+    starts = [line.points[0] for line in lines(of, "wire") if at(line, 1, total.frame.padded(3))]
+    assert sorted(point.x > penalty.frame.right + 3 for point in starts) == [False, True]
+    assert not {"R", "C"} & {item.key for item in drawing("1-1").items}
+
+
+def test_a_penalty_is_a_second_path_in_the_graph():
+    """Its derivative adds to that of each weight, and to no other."""
+    graph = computation_graph(sb.forward_model(network("penalty")))
+    assert graph.root.name == "C" and graph["C"].inputs == ("C_x", "R")
+    for node in graph.parameters:
+        paths = 1 if node.name.startswith("b") else 2
+        assert len(graph.consumers[node.name]) == paths, node.name
+    slope = graph.read_back(graph.derivatives["W2[1, 2]"])
+    entry = next(e for e in slope.atoms(sp.Indexed) if str(e) == "W2[1, 2]")
+    assert sp.expand(sp.diff(slope, sp.Symbol("lambda", real=True)) - entry) == 0, slope
+
+
+def test_the_graph_of_a_penalty_is_printed_and_checked():
+    document = sb.derive(network("penalty")).document(forms=("graph",))
+    assert document.certificate.holds
+    assert r"\sbppartial{\sbpcost}{\sbpweight{2}{1}{2}}" in document.to_latex()
 
 
 def test_symbols_are_macros_so_that_the_notation_decides():

@@ -31,11 +31,12 @@ from symbackprop.algebra.equations import (
     Step,
 )
 from symbackprop.algebra.functions import ScalarFunction
+from symbackprop.algebra.indices import EXAMPLE
 from symbackprop.checking.arithmetic import Digits, Key, NoValue, Number
 from symbackprop.checking.evaluate import Instance
 from symbackprop.derivation.chain import reverse
 from symbackprop.errors import FormRefused, NoRule
-from symbackprop.forward.model import Model, refuse_symbols
+from symbackprop.forward.model import EXAMPLES, Model, refuse_symbols
 from symbackprop.network import Values
 from symbackprop.notation.notation import Notation
 from symbackprop.printing.paper_order import ordered_factors, ordered_terms
@@ -213,21 +214,55 @@ class Graph:
 def computation_graph(model: Model, names: Names | None = None) -> Graph:
     """The graph of the cost of one example, with letters that the notation uses for nothing else.
 
+    Where weights are penalised, it is that of the total cost of one example by itself, so that the penalty is
+    a second path from each weight.
+
     Raises:
         FormRefused: where a size is a symbol, or more nodes than can be read.
     """
     names = names or Names.of((*model.program.quantities.values(), *model.total.quantities.values()))
     refuse_symbols(model, "graph", "there are no single nodes")
     operations = Operations(names)
+    program = graphed_program(model)
+    (root,) = program.outputs
     with distribute(False):
-        for equation in model.program:
+        for equation in program:
             for entry, value in written_out(equation, dict(model.sizes)):
-                operations.define(entry, value, last=equation.quantity == model.cost)
+                operations.define(entry, value, last=equation.quantity == root)
                 _refuse_many(operations)
-        roles = {q.name: q.role for q in model.program.quantities.values()}
+        roles = {q.name: q.role for q in program.quantities.values()}
         free = letters(_taken(model, names.notation), names.notation.node_letters)
-        graph = operations.graph(model.cost.symbol, roles, free)
+        graph = operations.graph(root.symbol, roles, free, _costs(program))
         return _with_numbers(graph, model)
+
+
+def graphed_program(model: Model) -> Program:
+    """The program of one example; where weights are penalised, up to the total cost of it by itself.
+
+    >>> from symbackprop.forward.model import forward_model
+    >>> from symbackprop.spec.loading import from_mapping, from_widths
+    >>> graphed_program(forward_model(from_widths("1-1"))).outputs[0].name
+    'C_x'
+    """
+    if model.network.penalty is None:
+        return model.program
+    by_itself = {EXAMPLES: sp.S.One, model.total.inputs[0][sp.S.One]: model.cost.symbol}
+    with distribute(False):
+        added = tuple(replace(e, rhs=_only_term(e.rhs.xreplace(by_itself), by_itself)) for e in model.total)
+    program = model.program
+    return Program(program.inputs, program.parameters, (*program.equations, *added), model.total.outputs)
+
+
+def _only_term(expr: sp.Expr, by_itself: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
+    """An expression with the sum over a single example written as its term."""
+    alone = {s: s.function.subs(s.variables[0], 1) for s in expr.atoms(sp.Sum) if s.variables == [EXAMPLE]}
+    return expr.xreplace(alone).xreplace(by_itself)
+
+
+def _costs(program: Program) -> frozenset[str]:
+    """What is printed by its own letter besides the last: the cost of the example, and the penalty."""
+    costs = (Role.EXAMPLE_COST, Role.PENALTY)
+    return frozenset(e.quantity.name for e in program if e.quantity.role in costs)
 
 
 def _with_numbers(graph: Graph, model: Model) -> Graph:
@@ -438,13 +473,16 @@ class Operations:
 
     # letters ----------------------------------------------------------------------------------------
 
-    def graph(self, root: sp.Symbol, roles: Mapping[str, Role], free: Iterator[str]) -> Graph:
-        """The nodes that lead to the root, with letters from the root back."""
+    def graph(
+        self, root: sp.Symbol, roles: Mapping[str, Role], free: Iterator[str], own: Collection[str] = ()
+    ) -> Graph:
+        """The nodes that lead to the root, with letters from the root back; ``own`` have a letter already."""
         last = self.entries[root]
         nodes = _reached(self.nodes, last.name)
         distance = _distances(nodes)
         back = sorted((n for n in nodes if not n.is_leaf), key=lambda n: distance[n.name])
-        fixed = {last: root, **self.outputs()}
+        named = {node: entry for entry, node in self.entries.items() if str(entry) in own}
+        fixed = {**self.outputs(), **named, last: root}
         spare = (letter for letter in free if letter not in {symbol.name for symbol in fixed.values()})
         new = {n.own: fixed.get(n.own) or sp.Symbol(next(spare), real=True) for n in back}
         forward = sorted(nodes, key=lambda n: (-distance[n.name], not n.is_leaf))

@@ -101,7 +101,7 @@ def _once(forms: tuple[str, ...], writer: Writer) -> tuple[str, ...]:
 def _own_laboratories(forms: tuple[str, ...], writer: Writer) -> dict[str, Check]:
     """Where the equalities are checked that one form alone makes."""
     drawn = "graph" in forms or ("argument" in forms and shows_graph(writer))
-    graph = graph_laboratories(writer.graph) if drawn else {}
+    graph = graph_laboratories(writer.graph, writer.model) if drawn else {}
     worked = worked_laboratories(writer.worked) if "worked" in forms else {}
     return {**graph, **worked}
 

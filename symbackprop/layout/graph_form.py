@@ -11,7 +11,8 @@ from itertools import groupby
 import sympy as sp
 
 from symbackprop.checking.check import Equality, Laboratory
-from symbackprop.layout.computation_graph import Graph, Node, line_graph
+from symbackprop.forward.model import Model
+from symbackprop.layout.computation_graph import Graph, Node, graphed_program, line_graph
 from symbackprop.layout.document import Block, Chain, Display, Paragraph, Row, Section
 from symbackprop.layout.writer import Writer
 from symbackprop.printing.latex import latex
@@ -23,7 +24,7 @@ NETWORK, LINE = "graph", "line"
 _APART = 11
 """The room between the columns of a display in which every step has its number."""
 
-READ_BACK = "components"
+READ_BACK = "network of the graph"
 """The kind of an equality whose letters have been read back: it is about the network itself."""
 
 
@@ -37,9 +38,11 @@ def graph_sections(writer: Writer, graph: Graph) -> Iterator[Section]:
     yield Section(headings["graph_gradients"], tuple(_gradients(lettered)))
 
 
-def graph_laboratories(graph: Graph) -> dict[str, Laboratory]:
-    """Where the equalities of the graph form are checked: the graphs as programs."""
-    return {NETWORK: Laboratory(graph.program), LINE: Laboratory(line_graph().program)}
+def graph_laboratories(graph: Graph, model: Model) -> dict[str, Laboratory]:
+    """Where the equalities of the graph form are checked: the graphs as programs, and what one is of."""
+    found = {NETWORK: Laboratory(graph.program), LINE: Laboratory(line_graph().program)}
+    sizes = {symbol: int(size) for symbol, size in model.sizes}
+    return {**found, READ_BACK: Laboratory(graphed_program(model), sizes=sizes)}
 
 
 class _Steps:
@@ -123,7 +126,18 @@ def _line(steps: _Steps) -> Iterator[Block]:
 
 def _nodes(steps: _Steps) -> Iterator[Block]:
     yield Paragraph(steps.words.text("graph", cost=f"${steps.tex(steps.graph.root.own)}$"))
+    yield from _penalty(steps)
     yield steps.display(lambda s: map(s.definition, s.graph.inner))
+
+
+def _penalty(steps: _Steps) -> Iterator[Paragraph]:
+    """What the last node is where weights are penalised."""
+    model = steps.writer.model
+    if model.network.penalty is not None:
+        symbols = {"cost": model.cost.symbol, "penalty": model.total.equations[0].quantity.symbol}
+        yield Paragraph(
+            steps.words.text("graph_penalty", **{k: f"${steps.tex(s)}$" for k, s in symbols.items()})
+        )
 
 
 def _backward(steps: _Steps) -> Iterator[Block]:

@@ -37,7 +37,7 @@ from symbackprop.pictures.drawing import (
     label,
     towards,
 )
-from symbackprop.printing.symbols import Names, entry, function_name, layer_argument
+from symbackprop.printing.symbols import Names, entry, function_name, layer_argument, whole
 
 MOST_UNITS, MOST_LAYERS = 5, 4
 """A layer of up to so many units, and a network of up to so many layers, is drawn with all of them."""
@@ -104,7 +104,9 @@ class _Layout:
         ends = cost, next(item for item in targets if isinstance(item, Circle))
         lines = [line for two in pairwise(columns) for line in self.between(*two)]
         shapes = [item for column in columns for item in column.items]
-        items = (*lines, *shapes, *self.to_cost(columns[-1], cost), *targets, *self.headings(columns, ends))
+        items = [*lines, *shapes, *self.to_cost(columns[-1], cost), *targets, *self.headings(columns, ends)]
+        if self.model.network.penalty is not None:
+            items += self.penalty(columns, cost, max(item.frame.bottom for item in items))
         name = self.model.network.name
         title = self.words.picture("network", name=self.model.network.title or name)
         return Drawing(f"{name}-network", title, self.described(), tuple(_in_order(items)))
@@ -425,6 +427,47 @@ class _Layout:
             yield centred(circle.centre, text, "symbol", self.names.notation, key)
             yield Line(_way(circle, cost, 0.0), "wire", key, arrow=True)
 
+    # --- the penalty ----------------------------------------------------------------------------
+
+    def penalty(self, columns: Sequence[_Column], cost: Circle, bottom: float) -> Iterator[Item]:
+        """Below everything the weights, which lead to the penalty, and the total cost that it joins."""
+        weights = list(self.weights(columns, bottom))
+        low = max(box.frame.bottom for box in weights if isinstance(box, Box)) + 32.0
+        total, penalty = self.model.total.outputs[0], self.model.total.equations[0].quantity
+        whole_cost = self.scalar(total, Point(cost.centre.x, low))
+        words = [self.words.picture(key) for key in ("penalty", "total")]
+        widths = [self.measured(word, "heading") for word in words]
+        apart = max(cost.radius * 2 + 26.0, sum(widths) / 2 + 8.0)
+        joining = self.scalar(penalty, Point(cost.centre.x - apart, low))
+        yield from weights
+        for box in (box for box in weights if isinstance(box, Box)):
+            below = Circle(Point(box.frame.centre.x, box.frame.bottom + 2 * _ASIDE), _ASIDE, "penalty")
+            yield from _both_ways(below, joining, box.key)
+        yield from (*_both_ways(joining, whole_cost), *_both_ways(cost, whole_cost))
+        for circle, of, word in zip((joining, whole_cost), (penalty, total), words, strict=True):
+            yield circle
+            yield centred(circle.centre, self.entry(of)[0], "symbol", self.names.notation, circle.key)
+            yield self.head(circle.centre.x, circle.frame.bottom + 11.0, word)
+
+    def weights(self, columns: Sequence[_Column], bottom: float) -> Iterator[Item]:
+        """The weight matrices side by side, each below the lines with its weights."""
+        for before, after in pairwise(columns):
+            middle = Point((before.right + after.left) / 2, bottom + 22.0)
+            if before.layer is None or after.layer is None:
+                continue
+            of = self.of("W", after.layer)
+            shown = centred(middle, f"${whole(of, self.names)}$", "symbol", self.names.notation, of.name)
+            yield Box(shown.frame.padded(4.0, 3.0), "penalty", of.name)
+            yield shown
+        yield from (
+            Dots(Point((c.left + c.right) / 2, bottom + 22.0), False) for c in columns if c.layer is None
+        )
+
+    def scalar(self, of: Quantity, centre: Point) -> Circle:
+        """A circle for a quantity that is one number."""
+        text, key = self.entry(of)
+        return Circle(centre, max(13.0, self.measured(text, "symbol") / 2 + 5.0), "penalty", key)
+
     # --- words ----------------------------------------------------------------------------------
 
     def headings(self, columns: Sequence[_Column], ends: Sequence[Circle]) -> Iterator[Label]:
@@ -458,7 +501,9 @@ class _Layout:
         first, *others = [layer for layer in self.layers() if layer is not None]
         shown = [self.words.picture("inputs", size=str(self.size(first)))]
         shown += [self.words.picture("units", size=str(self.size(l)), layer=str(l)) for l in others]
-        return self.words.picture("network_described", layers=", ".join(shown))
+        described = self.words.picture("network_described", layers=", ".join(shown))
+        penalised = self.model.network.penalty is not None
+        return f"{described} {self.words.picture('penalty_described')}" if penalised else described
 
 
 _ROLES = {
@@ -488,6 +533,12 @@ def _reach(radius: float, aside: float) -> float:
 def _back(line: Line, start: _Unit, end: _Unit) -> Line:
     """The way back along a line, from the unit that it leads to."""
     return Line(_way(start.entry, end.exit, _ASIDE), "backward", line.key, arrow=True)
+
+
+def _both_ways(start: Circle, end: Circle, key: str = "") -> Iterator[Line]:
+    """A line from one circle to another, and the way back beside it."""
+    yield Line(_way(start, end, _ASIDE), "wire", key, arrow=True)
+    yield Line(_way(end, start, _ASIDE), "backward", key, arrow=True)
 
 
 def _through(z: Circle, a: Circle, box: float, width: float) -> Iterator[Line]:
