@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import symbackprop as sb
@@ -122,11 +122,17 @@ def specs(draw):
 
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(specs(), st.integers(1, 4), st.sampled_from(sorted(LIMITS, key=str)), st.integers(0, 99))
+@given(
+    specs(), st.sampled_from([1, 2, 3, 4, 17]), st.sampled_from(sorted(LIMITS, key=str)), st.integers(0, 99)
+)
 def test_random_architectures_are_equal_to_the_plain_code(spec, batch, dtype, seed):
     module = sb.derive(sb.from_mapping(spec), wrt=("x",)).compile()
     arrays = numbers(module, {}, batch, dtype, seed)
     fast, options = module.make_gradients(batch, dtype), options_of(module)
+    with np.errstate(over="ignore", invalid="ignore"):
+        _, wanted = module.cost_and_gradients(*arrays, **options)
+    # exp of exp: beyond this, rounding an input moves the gradients by more than the limit
+    assume(all(np.max(np.abs(value), initial=0.0) < 1e6 for value in wanted.values()))
     agree(module, fast, arrays, dtype, options)
 
 
@@ -245,7 +251,7 @@ def test_no_memory_but_the_activations_that_must_be_kept():
     tracemalloc.stop()
     activations = 300 * (6 * 400 + 10) * 8
     assert made < 1.05 * activations
-    assert during < 80_000, "NumPy's own buffer of 64 KiB, and nothing that grows with the batch"
+    assert during < 4000, "nothing that grows with the batch, and no buffer of NumPy's own"
 
 
 def test_a_delta_is_written_over_the_activation_that_it_needs_last():

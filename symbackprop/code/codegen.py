@@ -20,6 +20,7 @@ from symbackprop.code.numpy_code import Helpers, Names, array_code, tuple_code
 from symbackprop.code.plan import Goal, Plan, plan
 from symbackprop.code.scalars import NotScalar, ScalarProgram, Scalars, nested
 from symbackprop.code.scaling import Scaling, above
+from symbackprop.code.vector_forms import in_vectors
 from symbackprop.derivation.batch import Batch
 from symbackprop.errors import NoRule
 from symbackprop.forward.model import EXAMPLES, FIRST, Model
@@ -30,6 +31,8 @@ from symbackprop.tables.names import OF_ANY_DEPTH
 MARGIN = 100
 """How long a line of generated code may be before it is broken."""
 
+
+WORD = re.compile(r"\w+")
 
 _LAYERS = (Role.PRE_ACTIVATION, Role.ACTIVATION, Role.INTERMEDIATE)
 _COSTS = (Role.EXAMPLE_COST, Role.PENALTY, Role.COST)
@@ -122,14 +125,12 @@ class Generator:
         return self._read_by((*self.costs, *self.backward, *self.gradients))
 
     def _read_by(self, statements: Iterable[Statement]) -> tuple[Statement, ...]:
-        code = [self.text(s) for s in statements]
+        read = {word for s in statements for word in WORD.findall(self.text(s))}
         kept: list[Statement] = []
         for statement in reversed(self.forward):
-            family, layer, _ = statement.target.partition("[")
-            name = rf"(?<!\w){family}\[" if layer else rf"(?<!\w){family}(?!\w)"
-            if any(re.search(name, line) for line in code):
+            if statement.target.partition("[")[0] in read:
                 kept.append(statement)
-                code.append(self.text(statement))
+                read.update(WORD.findall(self.text(statement)))
         return tuple(reversed(kept))
 
     @cached_property
@@ -187,6 +188,13 @@ class Generator:
     @cached_property
     def fast_plan(self) -> Plan:
         """The plan of the fast path: operations in order, and the memory that they write into."""
+        goals, sizes = self.operations.goals, dict(self.model.sizes)
+        graph, made = in_vectors(self.operations.graph, [goal.node for goal in goals], sizes)
+        return plan(graph, [replace(goal, node=made[goal.node]) for goal in goals], sizes)
+
+    @cached_property
+    def loop_plan(self) -> Plan:
+        """The same for loops that are compiled."""
         return plan(self.operations.graph, self.operations.goals, dict(self.model.sizes))
 
     @property
@@ -313,6 +321,7 @@ def module_keys(model: Model, batch: Batch, about: Sequence[str], code: str = "a
         "ignores_overflow": fast.ignores_overflow,
         "scalars": None if fast.scalars is None else _scalar_keys(generator, fast.scalars),
         "rooms": any("_room(" in line for line in fast.allocations),
+        "turned": any(line.startswith("turned = ") for line in fast.allocations),
     }
     return plain_keys(generator, about) | keys | helper_keys(generator) | _sample(generator)
 
@@ -372,6 +381,8 @@ def _interface(generator: Generator) -> dict[str, object]:
         "shape_words": "; a name stands for a size that the network leaves open" if open_sizes else "",
         "unpacked": ", ".join(p.name for p in parameters) + ("," if len(parameters) == 1 else ""),
         "told_shapes": generator.told_shapes,
+        "told": [*zip(_arrays(model), generator.told_shapes, strict=True)],
+        "known_sizes": not open_sizes,
         "input_size": names.symbol(inputs),
         "output_size": names.symbol(outputs),
         "input_key": _key(inputs, model),
@@ -386,6 +397,12 @@ def _interface(generator: Generator) -> dict[str, object]:
         "cost_setup": _setup(generator, (*generator.forward, *generator.costs)),
         "forward_setup": [line for line in _setup(generator, generator.forward) if not line.startswith("N ")],
     }
+
+
+def _arrays(model: Model) -> list[str]:
+    """The names of all arrays that are handed in."""
+    program = model.program
+    return [quantity.name for quantity in (*program.parameters, *program.inputs)]
 
 
 def _setup(generator: Generator, statements: Sequence[Statement]) -> list[str]:

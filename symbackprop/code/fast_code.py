@@ -10,8 +10,10 @@ import sympy as sp
 
 from symbackprop.code.nodes import Call, Dims, Graph, Node
 from symbackprop.code.numpy_code import Code, Names, scalar_code, tuple_code
-from symbackprop.code.plan import Plan
+from symbackprop.code.plan import Buffer, Plan
 from symbackprop.code.scalars import ScalarProgram
+from symbackprop.code.vector_forms import MANY
+from symbackprop.forward.model import EXAMPLES
 
 SIGNS: Mapping[str, str] = {
     "add": "+",
@@ -71,9 +73,13 @@ class FastCode:
         args = [self.text(arg) for arg in node.args]
         if node.operation == "spread":
             return f"{target}[...] = {self.spread(node)}"
+        if node.operation in ("filled", "copied"):
+            return f"{target}[...] = {args[0]}"
+        if node.operation == "turned":
+            return f"{self.turned(node)} = turned({args[0]}, {target})"
         if node.operation == "product":
             return f"{args[0]}.dot({args[1]}, out={target})"
-        if node.operation == "apply":
+        if node.operation in ("apply", "compared"):
             return f"{self.function(str(node.detail))}({', '.join(args)}, out={target})"
         if node.operation == "scaled":
             if node.detail == -1:
@@ -84,6 +90,10 @@ class FastCode:
         if node.operation == "where":
             return f"{target}[...] = np.where({', '.join(args)})"
         return self.call(node, args, target)
+
+    def turned(self, node: Node) -> str:
+        """The name of a transpose, wherever it is."""
+        return f"{self.text(self.graph[node.args[0]].args[0])}_T"
 
     def function(self, name: str) -> str:
         """A function of NumPy by a name of its own, which is looked up faster than an attribute."""
@@ -103,6 +113,8 @@ class FastCode:
     def text(self, number: int) -> str:
         """What stands for a node where it is read."""
         node = self.graph[number]
+        if node.operation == "turned":
+            return self.turned(node)
         if number in self.plan.names:
             return self.plan.names[number]
         if node.operation == "given":
@@ -136,10 +148,14 @@ class FastCode:
             left, right = node.args
             if all(arg in self.plan.names and self.graph.dims(arg) for arg in node.args):
                 return Code(f"float({self.entries(left)}.dot({self.entries(right)}))")
+            mine = [arg for arg in node.args if arg in self.plan.names and self.graph.dims(arg)]
+            if mine and self.graph[left + right - mine[0]].operation == "given":
+                given = self.text(left + right - mine[0])
+                return Code(f"float({self.entries(mine[0])}.dot({given}.reshape(-1)))")
             return Code(f"float(np.vdot({self.text(left)}, {self.text(right)}))")
         if node.operation == "full":
             return Code(f"float(np.sum({self.text(node.args[0])}))")
-        if node.operation == "apply":
+        if node.operation in ("apply", "compared"):
             return self._applied(node)
         call = node.detail
         assert isinstance(call, Call), node.operation
@@ -196,16 +212,27 @@ class FastCode:
         lines = [f"{name} = np.{name}" for name in self.functions]
         lines += [f"{name} = np.asarray({text}, dtype)" for name, text in self.constants.items()]
         lines += [f"{name} = np.ones({size}, dtype)" for size, name in self.ones.items()]
+        if any(self.graph[step.node].operation == "turned" for step in self.plan.instructions):
+            lines.append(f"turned = _written_out if {self.names.symbol(EXAMPLES)} >= {MANY} else _as_it_is")
         lines += self.in_one_piece()
         used = {*self.plan.names.values(), *(step.target for step in self.plan.instructions)}
         for buffer in self.plan.buffers:
             targets = " = ".join(name for name in buffer.names if name in used)
-            shape = shape_code(buffer.dims, self.names)
             if buffer.host is not None:
-                lines.append(f"{targets} = _room({buffer.host}, {shape})")
+                lines.append(f"{targets} = _room({self.place(buffer)})")
             elif self.scalars is None or buffer.names[0] not in dict(self.scalars.gradients):
-                lines.append(f"{targets} = np.empty({shape}, dtype)")
+                shape, kind = shape_code(buffer.dims, self.names), "bool" if buffer.truth else "dtype"
+                lines.append(f"{targets} = np.empty({shape}, {kind})")
         return [*lines, *(f"{flat} = {name}.reshape(-1)" for name, flat in self.flat.items())]
+
+    def place(self, buffer: Buffer) -> str:
+        """In which gradient a buffer lies, where in it, and of which kind it is."""
+        fixed, each = buffer.start
+        words = [str(buffer.host), shape_code(buffer.dims, self.names), "bool" if buffer.truth else "dtype"]
+        terms = [f"{each} * {self.names.symbol(EXAMPLES)}"] * bool(each) + [str(fixed)] * bool(fixed)
+        if terms:
+            words.append(" + ".join(terms))
+        return ", ".join(words)
 
     def in_one_piece(self) -> Iterator[str]:
         """The gradients one behind the other, so that scalar code writes them all at once."""

@@ -22,6 +22,11 @@ ONE = sp.Integer(1)
 LINEAR = frozenset({"transpose", "spread", "full", "product", "dot", "add", "subtract", "multiply", "divide"})
 """Operations that a factor of an argument passes through."""
 
+COMPARING = frozenset(
+    {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and", "logical_or"}
+)
+"""Functions whose results are true or false."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -35,6 +40,10 @@ class Node:
     ones         a vector of ones
     transpose    a matrix with its axes swapped
     spread       an array repeated along axes that it lacks   which axes it has
+    compared     a function whose results are true or false   its name
+    filled       an array of one number                       the node that reads it
+    copied       a view written out as an array of its own
+    turned       a transpose, written out if there are many examples
     product      a matrix product
     dot          the sum of the products of all entries
     full         the sum of all entries

@@ -13,16 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 
 import sympy as sp
 
-from symbackprop.code.nodes import Dims, Graph, arguments_first
+from symbackprop.code.nodes import COMPARING, Dims, Graph, arguments_first
+from symbackprop.forward.model import EXAMPLES
 
 VIEWS = frozenset({"transpose", "spread"})
 ALWAYS_THERE = frozenset({"given", "number", "ones"})
-COMPARING = frozenset(
-    {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and", "logical_or"}
-)
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,25 @@ class Instruction:
     copies: bool = False
 
 
+Length = tuple[int, int]
+"""A number of entries: so many, and so many more for each example."""
+
+BESIDES = 128
+"""The number of examples for which memory is compared where nothing else decides."""
+
+
 @dataclass(frozen=True)
 class Buffer:
-    """Memory for one array after another: its names in that order, and the gradient it lies in, if any."""
+    """Memory for one array after another: its names in that order, and the gradient it lies in, if any.
+
+    ``start`` is where in that gradient it begins; ``truth`` says that its entries are true or false.
+    """
 
     names: tuple[str, ...]
     dims: Dims
     host: str | None = None
+    start: Length = (0, 0)
+    truth: bool = False
 
 
 @dataclass(frozen=True)
@@ -282,6 +293,9 @@ class _Memory:
     dims: Dims
     names: list[str]
     host: str | None = None
+    start: Length = (0, 0)
+    truth: bool = False
+    shape: str = ""
     busy: int = -1
 
 
@@ -326,6 +340,8 @@ class Memory:
         """The chain that this result goes on, one with a name before others."""
         graph, schedule = self.schedule.graph, self.schedule
         node = graph[number]
+        if node.operation == "copied":
+            return self._heir_of_truth(number, of)
         if node.operation not in ("apply", "scaled", "where"):
             return None
         through_views = [a for arg in node.args if arg in schedule.inline for a in schedule.reads(arg)]
@@ -339,6 +355,15 @@ class Memory:
         ]
         free.sort(key=lambda arg: not of[arg].names(self.named))
         return of[free[0]] if free else None
+
+    def _heir_of_truth(self, number: int, of: Mapping[int, Chain]) -> Chain | None:
+        """The chain of an array that was compared and is read no more: where it was comes what it was."""
+        graph, schedule = self.schedule.graph, self.schedule
+        for arg in graph[graph[number].args[0]].args:
+            same = arg in of and self._same(graph.dims(arg), graph.dims(number))
+            if same and of[arg].nodes[-1] == arg and schedule.last_read[arg] < schedule.place[number]:
+                return of[arg]
+        return None
 
     @cached_property
     def turn(self) -> int:
@@ -357,15 +382,10 @@ class Memory:
             memory = hosts[owner] if owner else self._find(chain, memories, hosts)
             if memory not in memories:
                 memories.append(memory)
-            self._occupy(memory, chain, hosts)
+            memory.busy = chain.end
+            memory.names += [name for name in chain.names(self.named) if name not in memory.names]
             where.update(dict.fromkeys(chain.nodes, memory))
         return memories, where
-
-    def _occupy(self, memory: _Memory, chain: Chain, hosts: Mapping[str, _Memory]) -> None:
-        memory.busy = chain.end
-        if memory.host is not None:
-            hosts[memory.host].busy = chain.end
-        memory.names += [name for name in chain.names(self.named) if name not in memory.names]
 
     def _hosts(self) -> dict[str, _Memory]:
         dims = self.schedule.graph.dims
@@ -383,33 +403,119 @@ class Memory:
 
     def _find(self, chain: Chain, memories: list[_Memory], hosts: Mapping[str, _Memory]) -> _Memory:
         """Memory that is free as long as the chain lasts: used before, a gradient's, or new."""
-        dims = self.schedule.graph.dims(chain.nodes[0])
-        lasts = chain.start < self.turn <= chain.end
+        dims, truth = self.schedule.graph.dims(chain.nodes[0]), self._is_truth(chain)
+        shape = self._shape(dims)
+        live: dict[str, list[_Memory]] = {}
         for memory in memories:
-            if self._is_free(memory, chain, hosts) and self._same(memory.dims, dims):
+            if memory.host is not None and memory.busy >= chain.start:
+                live.setdefault(memory.host, []).append(memory)
+        for memory in memories:
+            fits = memory.shape == shape and memory.truth == truth and memory.busy < chain.start
+            if fits and self._is_free(memory, chain, hosts, live):
                 return memory
-        host = self._host(chain, hosts)
-        if host is not None and len(dims) > 1 and not lasts:
-            return _Memory(dims, [self._scratch_name(memories)], host)
+        host = None if len(dims) < 2 or self._blocks(chain) else self._host(chain, hosts, live)
+        if host is not None:
+            return _Memory(dims, [self._scratch_name(memories)], *host, truth, shape)
         names = [] if chain.names(self.named) else [self._scratch_name(memories)]
-        return _Memory(dims, names)
+        return _Memory(dims, names, truth=truth, shape=shape)
 
-    def _is_free(self, memory: _Memory, chain: Chain, hosts: Mapping[str, _Memory]) -> bool:
+    def _is_truth(self, chain: Chain) -> bool:
+        return self.schedule.graph[chain.nodes[0]].operation == "compared"
+
+    def _blocks(self, chain: Chain) -> bool:
+        """Whether a chain is small and stays from one pass to the other: it would keep others out."""
+        length = self._length(self.schedule.graph.dims(chain.nodes[0]))
+        lasts = chain.start < self.turn <= chain.end
+        return lasts and (length is None or 4 * _entries(length) < self._widest)
+
+    @cached_property
+    def _widest(self) -> int:
+        """The entries of the largest result."""
+        found = [self._length(self.schedule.graph.dims(chain.nodes[0])) for chain in self.chains]
+        return max((_entries(length) for length in found if length and length[1]), default=0)
+
+    def _is_free(
+        self, memory: _Memory, chain: Chain, hosts: Mapping[str, _Memory], live: Mapping[str, list[_Memory]]
+    ) -> bool:
         if memory.host is None:
-            return memory.busy < chain.start and memory.names[0] not in hosts
-        return hosts[memory.host].busy < chain.start and chain.end < self._written[memory.host]
+            return memory.names[0] not in hosts
+        until, neighbours = self._written[memory.host], live.get(memory.host, [])
+        if self._blocks(chain):
+            return False
+        return chain.end < until and self._is_clear(memory.start, self._length(memory.dims), neighbours)
 
-    def _host(self, chain: Chain, hosts: Mapping[str, _Memory]) -> str | None:
-        """The gradient that has the most room for the chain, the last one written among equals."""
-        free = [
-            (*self._extent[name], self._written[name], name)
-            for name, memory in hosts.items()
-            if memory.busy < chain.start and chain.end < self._written[name]
-        ]
-        return max(free)[-1] if free else None
+    def _host(
+        self, chain: Chain, hosts: Mapping[str, _Memory], live: Mapping[str, list[_Memory]]
+    ) -> tuple[str, Length] | None:
+        """The gradient in which the chain lies best, and where in it.
+
+        That is the smallest which nobody is in and where there is enough room; else the one with the most
+        room beside the others; else the largest, where it will fit if examples are few.
+        """
+        length = self._length(self.schedule.graph.dims(chain.nodes[0]))
+        needs = None if length is None else _entries(length)
+        free = []
+        for name in hosts:
+            (rank, size), written = self._extent[name], self._written[name]
+            if chain.end >= written:
+                continue
+            for start in self._gaps(length, live.get(name, [])):
+                left = size - _entries(start)
+                enough = needs is not None and needs <= left
+                order = 2 if enough and start == (0, 0) else 1 if enough else 0
+                if order or start == (0, 0):
+                    free.append((order, rank, -size if order == 2 else left, written, name, start))
+        return max(free)[-2:] if free else None
+
+    def _gaps(self, length: Length | None, neighbours: Sequence[_Memory]) -> Iterator[Length]:
+        """The first place in a gradient that none of those takes who live there at the time."""
+        lengths = [(m.start, self._length(m.dims)) for m in neighbours]
+        ends = [(start[0] + n[0], start[1] + n[1]) for start, n in lengths if n is not None]
+        for start in ((0, 0), *sorted(ends, key=_entries)):
+            if self._is_clear(start, length, neighbours):
+                yield start
+                return
+
+    def _is_clear(self, start: Length, length: Length | None, neighbours: Sequence[_Memory]) -> bool:
+        """Whether what is put here overlaps with nothing, however many examples there are."""
+        for other in neighbours:
+            size = self._length(other.dims)
+            after = size is not None and _is_before(other.start, size, start)
+            before = length is not None and _is_before(start, length, other.start)
+            if not after and not before:
+                return False
+        return True
+
+    def _length(self, dims: Dims) -> Length | None:
+        """How many entries an array has; ``None`` if its sizes are no numbers."""
+        if dims not in self._lengths:
+            self._lengths[dims] = self._counted([self.sizes.get(dim, dim) for dim in dims])
+        return self._lengths[dims]
+
+    @staticmethod
+    def _counted(sizes: Sequence[sp.Expr]) -> Length | None:
+        numbers = prod(int(size) for size in sizes if size.is_Integer)
+        others = [size for size in sizes if not size.is_Integer]
+        if not others:
+            return (numbers, 0)
+        return (0, numbers) if others == [EXAMPLES] else None
+
+    @cached_property
+    def _lengths(self) -> dict[Dims, Length | None]:
+        return {}
 
     def _same(self, one: Dims, other: Dims) -> bool:
-        return [self.sizes.get(d, d) for d in one] == [self.sizes.get(d, d) for d in other]
+        return one == other or self._shape(one) == self._shape(other)
+
+    def _shape(self, dims: Dims) -> str:
+        """Sizes as text, which is compared quickly; as numbers where they are known."""
+        if dims not in self._shapes:
+            self._shapes[dims] = ", ".join(str(self.sizes.get(dim, dim)) for dim in dims)
+        return self._shapes[dims]
+
+    @cached_property
+    def _shapes(self) -> dict[Dims, str]:
+        return {}
 
     @cached_property
     def _extent(self) -> Mapping[str, tuple[int, int]]:
@@ -418,8 +524,8 @@ class Memory:
         return {name: (len(found), self._size(found)) for name, found in dims.items()}
 
     def _size(self, dims: Dims) -> int:
-        size = sp.Mul(*(self.sizes.get(dim, dim) for dim in dims))
-        return int(size) if size.is_Integer else 0
+        length = self._length(dims)
+        return 0 if length is None else length[0]
 
     @staticmethod
     def _scratch_name(memories: list[_Memory]) -> str:
@@ -429,7 +535,8 @@ class Memory:
     @cached_property
     def buffers(self) -> tuple[Buffer, ...]:
         """The memory that has to be there, gradients first."""
-        return tuple(Buffer(tuple(m.names), m.dims, m.host) for m in self._given_out[0])
+        memories = self._given_out[0]
+        return tuple(Buffer(tuple(m.names), m.dims, m.host, m.start, m.truth) for m in memories)
 
     @cached_property
     def names(self) -> Mapping[int, str]:
@@ -451,3 +558,13 @@ class Memory:
             if not self.schedule.graph.dims(step.node) and not step.copy_to:
                 found[step.node] = self.named.get(step.node, [f"s{len(found) + 1}"])[0]
         return found
+
+
+def _entries(length: Length) -> int:
+    return length[0] + BESIDES * length[1]
+
+
+def _is_before(start: Length, length: Length, other: Length) -> bool:
+    """Whether what starts here ends before the other starts, however many examples there are."""
+    end = (start[0] + length[0], start[1] + length[1])
+    return end[1] <= other[1] and sum(end) <= sum(other)

@@ -140,7 +140,7 @@ def numba_source(model: Model, batch: Batch, about: Sequence[str], update: str |
     plain = with_update(plain_keys(generator, about), update)
     if function_names(generator):
         raise NoRule("target: numba compiles everything, so it takes no functions that are left open")
-    code = NumbaCode(generator.fast_plan, generator.names, dict(model.sizes))
+    code = NumbaCode(generator.loop_plan, generator.names, dict(model.sizes))
     body = code.lines()
     return _tidy(fill("numba.py.jinja", {**plain, **_numba_keys(generator, code, body)}))
 
