@@ -146,7 +146,7 @@ class Reader:
             return float(token)
         if token == r"\frac":
             return self.group() / self.group()
-        if token == r"\sbptranspose":
+        if token in (r"\sbptranspose", r"\sbptransposeplain"):
             found = self.group()
             return np.ones((1, EXAMPLES)) if found is ONES else found.T
         if token == r"\sbpones":

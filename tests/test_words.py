@@ -203,7 +203,7 @@ def words_of_tex(text: str) -> set[str]:
     """Words outside mathematics, but for the commands of LaTeX and their settings."""
     text = re.sub(r"(?m)^%.*\n", "", text)
     text = re.sub(r"\\(?:begin|end|label)\{[^}]*\}(?:\{[lr]+\})?", "", text)
-    text = re.sub(r"\\(?:addto|set)length\{[^}]*\}\{[^}]*\}|\\allowdisplaybreaks\[2\]", "", text)
+    text = re.sub(r"\\(?:addto|set)length\{[^}]*\}\{[^}]*\}|\\allowdisplaybreaks\[3\]", "", text)
     reasons = re.findall(r"\\sbp(?:reason|heading|step)\{(.*)\}", text)
     prose = [line for line in text.splitlines() if not line.startswith("  ")]
     outside = re.sub(r"\$.*?\$", " ", "\n".join([*reasons, *prose]))

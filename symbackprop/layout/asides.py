@@ -11,7 +11,7 @@ from symbackprop.algebra.equations import Equation, Partial, Role
 from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.algebra.indices import outermost
 from symbackprop.algebra.kinks import Kink, kinks
-from symbackprop.layout.document import Display, Paragraph, Section
+from symbackprop.layout.document import Block, Display, Paragraph, Section
 from symbackprop.layout.writer import Writer
 from symbackprop.notation.words import Words
 from symbackprop.printing.latex import latex
@@ -67,13 +67,23 @@ def _at_edges(writer: Writer, found: Sequence[Kink], slope: str) -> Iterator[Par
 
 
 def with_brackets_explained(sections: Sequence[Section], words: Words) -> tuple[Section, ...]:
-    """Sections with a sentence before the first display that has a condition in brackets."""
+    """Sections with a sentence at the first display that has a condition in brackets."""
     for number, section in enumerate(sections):
         for place, block in enumerate(section.blocks):
             if isinstance(block, Display) and _has_bracket(block):
-                blocks = (*section.blocks[:place], Paragraph(words.text("bracket")), *section.blocks[place:])
+                blocks = _with_sentence(section.blocks, place, words.text("bracket"))
                 return (*sections[:number], Section(section.heading, blocks), *sections[number + 1 :])
     return tuple(sections)
+
+
+def _with_sentence(blocks: tuple[Block, ...], place: int, sentence: str) -> tuple[Block, ...]:
+    """A sentence about a display: in the paragraph before it, unless that leads on to the display."""
+    before = blocks[place - 1] if place else None
+    if not isinstance(before, Paragraph):
+        return (*blocks[:place], Paragraph(sentence), *blocks[place:])
+    if before.text.rstrip().endswith(":"):
+        return (*blocks[: place + 1], Paragraph(sentence), *blocks[place + 1 :])
+    return (*blocks[: place - 1], Paragraph(f"{before.text} {sentence}"), *blocks[place:])
 
 
 def _has_bracket(display: Display) -> bool:

@@ -63,7 +63,7 @@ def _display(display: Display) -> Display | None:
 def _chain(chain: Chain) -> Chain | None:
     """A chain's result or definition; ``None`` for one that only explains."""
     last = chain.rows[-1]
-    if last.boxed or _is_of_function(last):
+    if last.boxed or last.result or _is_of_function(last):
         return replace(chain, rows=(_result(chain, last),))
     if _is_number(last):
         return replace(chain, rows=(_value(chain, last),))

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 
 from symbackprop.checking.certificate import all_hold
 from symbackprop.checking.certificate import certificate as certificate_data
 from symbackprop.checking.check import Equality, Finding
+from symbackprop.layout.paper import line_ends, link_width, side_by_side
 from symbackprop.notation.notation import Notation
 from symbackprop.notation.style_package import style_package
 from symbackprop.notation.words import Words, load_words
@@ -26,7 +28,8 @@ from symbackprop.version import GENERATOR, __version__
 class Row:
     r"""One ``= right`` of a display: lines of LaTeX, the reason in the margin, the equality it claims.
 
-    ``sign`` is ``=``, or ``\approx`` before a number that was rounded.
+    ``sign`` is ``=``, or ``\approx`` before a number that was rounded. ``result`` says that this is what
+    its chain comes to, and ``boxed`` that it is one to remember, too.
     """
 
     lines: tuple[str, ...]
@@ -34,6 +37,7 @@ class Row:
     equality: Equality | None = None
     boxed: bool = False
     sign: str = "="
+    result: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ class Document:
 
     def to_latex(self, prefix: str = "sbp") -> str:
         """The fragment, to be read in with LaTeX's input command; ``prefix`` starts every label."""
-        manner = _Manner(f"{prefix}:{self.name}", self.failed, self.words)
+        manner = _Manner(f"{prefix}:{self.name}", self.failed, self.words, self.notation)
         keys = {
             "generator": GENERATOR,
             "name": self.name,
@@ -172,21 +176,39 @@ class _Manner:
     prefix: str
     failed: frozenset[Equality]
     words: Words
+    notation: Notation
 
 
 def _section_keys(section: Section, manner: _Manner) -> dict[str, object]:
-    blocks = [_block_keys(block, manner) for block in section.blocks]
+    blocks: list[dict[str, object]] = []
+    for is_display, group in groupby(section.blocks, key=lambda block: isinstance(block, Display)):
+        if is_display:
+            displays = [block.chains for block in group if isinstance(block, Display)]
+            sides = side_by_side(displays, manner.notation, link_width(manner.words, manner.notation))
+            blocks += (_display_keys(groups, manner) for groups in sides)
+        else:
+            blocks += map(_block_keys, group)
     return {"heading": tex(section.heading), "blocks": blocks}
 
 
-def _block_keys(block: Block, manner: _Manner) -> dict[str, object]:
+def _block_keys(block: Block) -> dict[str, object]:
     if isinstance(block, Paragraph):
         return {"kind": "text", "text": tex(block.text)}
-    if isinstance(block, Table):
-        header, rows = map(tex, block.header), ([*map(tex, row)] for row in block.rows)
-        return {"kind": "table", "columns": block.sides, "header": [*header], "rows": [*rows]}
-    lines = [line for chain in block.chains for line in _chain_lines(chain, manner)]
-    return {"kind": "display", "lines": lines}
+    assert isinstance(block, Table)
+    rows = [[tex(cell, display=True) for cell in row] for row in block.rows]
+    return {"kind": "table", "columns": block.sides, "header": [*map(tex, block.header)], "rows": rows}
+
+
+def _display_keys(groups: Sequence[Sequence[Chain]], manner: _Manner) -> dict[str, object]:
+    """One display on paper, of the chains of one or more."""
+    lines = [[_chain_lines(chain, manner) for chain in chains] for chains in groups]
+    counted = [
+        [(chain, len(written)) for chain, written in zip(chains, texts, strict=True)]
+        for chains, texts in zip(groups, lines, strict=True)
+    ]
+    flat = [line for texts in lines for written in texts for line in written]
+    ends = (*line_ends(counted), "")
+    return {"kind": "display", "lines": [{**line, "end": end} for line, end in zip(flat, ends, strict=True)]}
 
 
 def _chain_lines(chain: Chain, manner: _Manner) -> list[dict[str, object]]:
@@ -201,7 +223,6 @@ def _chain_lines(chain: Chain, manner: _Manner) -> list[dict[str, object]]:
         lines[-1]["label"] = f"{manner.prefix}:{chain.label}"
     if chain.link is not None:
         if lines[-1]["reason"]:
-            lines[-1]["stays"] = True
             lines.append(_line(None, Row(("",), sign=""), "", 0))
         lines[-1]["see"] = see(chain.link, manner.prefix, manner.words)
     return lines
@@ -226,5 +247,4 @@ def _line(chain: Chain | None, row: Row, line: str, number: int) -> dict[str, ob
         "see": "",
         "label": "",
         "failed": False,
-        "stays": False,
     }

@@ -73,9 +73,9 @@ def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     writer = writer.with_room_for_links() if linked else writer
     checker = Checker(derivation, _own_laboratories(forms, writer))
     laid_out = [section for form in forms for section in _form(form, writer)]
-    explained = with_brackets_explained(laid_out, writer.words)
-    sections = tuple(with_remarks(section, network.remarks) for section in explained)
-    sections = with_links(brief(sections) if manner.detail == BRIEF else sections)
+    told = tuple(with_remarks(section, network.remarks) for section in laid_out)
+    told = with_links(brief(told) if manner.detail == BRIEF else told)
+    sections = with_brackets_explained(told, writer.words)
     claimed = dict.fromkeys((*equalities(sections), *code_equalities(derivation)))
     findings = tuple(checker.check(equality) for equality in claimed)
     about = {"network": network.name, "fingerprint": network.fingerprint, "route": derivation.route}

@@ -142,11 +142,12 @@ def _penalty(steps: _Steps) -> Iterator[Paragraph]:
 
 def _backward(steps: _Steps) -> Iterator[Block]:
     cost = f"${steps.tex(steps.graph.root.own)}$"
-    yield Paragraph(steps.words.text("graph_steps", cost=cost))
+    sentences = [steps.words.text("graph_steps", cost=cost)]
     shared = [n for n in steps.graph.backward if len(steps.graph.consumers[n.name]) > 1]
     if shared:
         listed = (f"${steps.tex(n.own)}$ ({steps.numbers[n.name]})" for n in shared)
-        yield Paragraph(steps.words.text("graph_shared", nodes=", ".join(listed)))
+        sentences.append(steps.words.text("graph_shared", nodes=", ".join(listed)))
+    yield Paragraph(" ".join(sentences))
     for _, level in groupby(steps.graph.backward, key=lambda node: steps.graph.distances[node.name]):
         yield steps.display(partial(_level, nodes=tuple(level)))
 

@@ -9,7 +9,6 @@ from symbackprop.algebra.calculus import derivative
 from symbackprop.algebra.elimination import OUTPUT, Z, derivative_from_output
 from symbackprop.algebra.equations import Role
 from symbackprop.algebra.functions import ScalarFunction, prime
-from symbackprop.algebra.kinds import Renamed, original
 from symbackprop.derivation.batch import TotalGradient
 from symbackprop.derivation.chain import Adjoint
 from symbackprop.forward.compose import compose
@@ -30,7 +29,7 @@ def index_sections(writer: Writer) -> Iterator[Section]:
     """The sections of the index form, or of the general one where the depth is a symbol."""
     headings = writer.words.headings
     last = writer.model.last_layer
-    on_the_way = [a for a in derived_adjoints(writer) if not _is_gradient(a)]
+    on_the_way = [a for a in writer.derived_adjoints if not _is_gradient(a)]
     output = [a for a in on_the_way if a.of.layer == last]
     hidden = [a for a in on_the_way if a.of.layer != last]
     yield Section(headings["network"], tuple(_network(writer)))
@@ -48,11 +47,6 @@ def index_sections(writer: Writer) -> Iterator[Section]:
     yield Section(headings["batch"], tuple(_batch(writer)))
 
 
-def derived_adjoints(writer: Writer) -> list[Adjoint]:
-    """The derivatives that have a derivation."""
-    return [adjoint for adjoint in writer.derivation.adjoints if adjoint.derivation is not None]
-
-
 def _is_gradient(adjoint: Adjoint) -> bool:
     return adjoint.named is not None and adjoint.named.role is Role.GRADIENT
 
@@ -62,8 +56,7 @@ def _is_gradient(adjoint: Adjoint) -> bool:
 
 def _network(writer: Writer) -> Iterator[Block]:
     """The forward equations, with a sentence for layers that are like one that is shown."""
-    yield Paragraph(" ".join(_conventions(writer)))
-    yield from map(Paragraph, size_sentences(writer))
+    yield Paragraph(" ".join([*_conventions(writer), *size_sentences(writer)]))
     yield Display(tuple(writer.definition(equation) for equation in writer.shown_layers))
     for group in writer.layer_groups:
         first, *others = (f"${layer_argument(layer, writer.names)}$" for layer in group)
@@ -142,43 +135,43 @@ def _cost(writer: Writer) -> Iterator[Block]:
 
 
 def _adjoint(writer: Writer, adjoint: Adjoint) -> Chain:
-    """The derivation of one derivative; a renamed one is given by its result, but for the input's."""
+    """The derivation of one derivative; one that repeats another is given by its result, but for the input's."""
     derivation = adjoint.derivation
     assert derivation is not None
     label = adjoint.equation.label if adjoint.named is not None else f"dC-d{adjoint.of.name}"
     claim = Claim(label, tuple(zip(adjoint.indices, adjoint.of.dims, strict=True)))
     unnamed = adjoint.named is None or _is_gradient(adjoint)
     entry = derivation.goal if unnamed or adjoint.named is None else adjoint.named[adjoint.indices]
-    alike = [a.of.layer for a in derived_adjoints(writer) if a.derivation is original(derivation)]
-    if not isinstance(derivation, Renamed) or not alike or adjoint.of.role is Role.INPUT:
+    before = writer.told_before.get(adjoint.of)
+    if before is None or adjoint.of.role is Role.INPUT:
         return writer.derived(entry, derivation, claim, adjoint.named is not None)
-    reason = writer.words.reason("renamed", layer=f"${layer_argument(alike[0], writer.names)}$")
+    reason = writer.words.reason("renamed", layer=f"${layer_argument(before.of.layer, writer.names)}$")
     return writer.chain(entry, derivation.result, claim, reason, derivation.facts, adjoint.named is not None)
 
 
 def _deltas(writer: Writer, adjoints: Sequence[Adjoint]) -> Iterator[Display]:
-    """Derivatives on the way back; renamed ones of activations that only served a delta are left out."""
+    """Derivatives on the way back; of activations that only served a delta, each kind is shown once."""
     for adjoint in adjoints:
-        if adjoint.named is not None or not isinstance(adjoint.derivation, Renamed):
+        if adjoint.named is not None or adjoint.of not in writer.told_before:
             yield Display((_adjoint(writer, adjoint),))
 
 
 def _gradients(writer: Writer) -> Iterator[Block]:
     """The derivatives with respect to parameters, of the cost of one example."""
-    gradients = [adjoint for adjoint in derived_adjoints(writer) if _is_gradient(adjoint)]
+    gradients = [adjoint for adjoint in writer.derived_adjoints if _is_gradient(adjoint)]
     found = [adjoint for adjoint in gradients if adjoint.of.role is not Role.INPUT]
-    renamed = [adjoint for adjoint in found if isinstance(adjoint.derivation, Renamed)]
+    repeated = [adjoint for adjoint in found if adjoint.of in writer.told_before]
     composite = writer.derivation.route == "composite" and not writer.model.symbolic_depth
     yield Paragraph(writer.say("gradients_composite" if composite else "gradients"))
-    yield from (Display((_adjoint(writer, adjoint),)) for adjoint in found if adjoint not in renamed)
-    if renamed:
-        yield Display(tuple(_adjoint(writer, adjoint) for adjoint in renamed))
+    yield from (Display((_adjoint(writer, adjoint),)) for adjoint in found if adjoint not in repeated)
+    if repeated:
+        yield Display(tuple(_adjoint(writer, adjoint) for adjoint in repeated))
     yield from _by_input(writer)
 
 
 def _by_input(writer: Writer) -> Iterator[Block]:
     """The derivative of the cost of one example with respect to the input, where it was asked for."""
-    for adjoint in derived_adjoints(writer):
+    for adjoint in writer.derived_adjoints:
         if adjoint.of.role is Role.INPUT:
             yield Paragraph(writer.say("by_input", first=layer_argument(FIRST, writer.names)))
             yield Display((_adjoint(writer, adjoint),))
@@ -212,7 +205,7 @@ def _batch(writer: Writer) -> Iterator[Block]:
             yield Display((_total_gradient(writer, gradient),))
         else:
             goal, value, claim = gradient.derivation.goal, gradient.derivation.result, _of_total(gradient)
-            results.append(writer.chain(goal, value, claim, words.reason("likewise"), boxed=True))
+            results.append(writer.chain(goal, value, claim, words.reason("likewise"), result=True))
         shown.add(letter)
     if results:
         yield Display(tuple(results))
@@ -221,7 +214,7 @@ def _batch(writer: Writer) -> Iterator[Block]:
 def _total_gradient(writer: Writer, gradient: TotalGradient) -> Chain:
     """A gradient of the cost of all examples, step by step."""
     derivation = gradient.derivation
-    return writer.derived(derivation.goal, derivation, _of_total(gradient), boxed=True)
+    return writer.derived(derivation.goal, derivation, _of_total(gradient), result=True)
 
 
 def _of_total(gradient: TotalGradient) -> Claim:

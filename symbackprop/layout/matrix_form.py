@@ -16,7 +16,7 @@ from symbackprop.layout.writer import LONGEST, Free, Writer, free_of
 from symbackprop.printing.latex import latex, sum_sign
 from symbackprop.printing.lettering import lettered
 from symbackprop.printing.matrix_latex import is_transposed, matrix_latex, matrix_rows
-from symbackprop.printing.symbols import whole
+from symbackprop.printing.symbols import layer_argument, whole
 
 Product = MatMul | Outer
 
@@ -49,8 +49,21 @@ def _batch(writer: Writer) -> Iterator[Block]:
     forward = [equation for equation in batch.forward if equation.quantity.name in shown]
     backward = [*batch.deltas, *(gradient.equation for gradient in batch.gradients)]
     seen = [equation for equation in backward if writer.shows(equation.quantity.layer)]
-    yield Paragraph(writer.say(f"batch_{writer.names.notation.layout.examples}"))
-    yield from _displays(writer, (forward, seen), vectoriser, "batch")
+    displays = _displays(writer, (forward, seen), vectoriser, "batch")
+    yield Paragraph(_about_batches(writer, displays))
+    yield from displays
+
+
+def _about_batches(writer: Writer, displays: Iterable[Display]) -> str:
+    """What the matrices of a batch are, and the ones that sum over its examples."""
+    model, names = writer.model, writer.names
+    any_layer = layer_argument(model.general_layer, names)
+    given = (whole(quantity, names, True) for quantity in model.program.inputs)
+    layered = (rf"\sbp{stem}mat{{{any_layer}}}" for stem in ("pact", "act", "delta"))
+    lines = [line for display in displays for chain in display.chains for line in chain.rows[0].lines]
+    ones = writer.say("batch_ones") if any(r"\sbpones" in line for line in lines) else ""
+    matrices = ", ".join(f"${matrix}$" for matrix in dict.fromkeys((*given, *layered)))
+    return writer.say(f"batch_{names.notation.layout.examples}", matrices=matrices, ones=ones)
 
 
 def _displays(
@@ -90,8 +103,9 @@ def matrix_chain(
     label = f"{equation.label}-{'batch' if batch else 'matrix'}"
     entry = entry_of(array, equation.indices)
     equality = Equality(label, equation.lhs, entry, free_of(equation), kind, writer.cited(equation))
-    boxed = equation.quantity.role in (Role.DELTA, Role.GRADIENT)
-    return Chain(whole(equation.quantity, names, batch), (Row(tuple(lines), "", equality, boxed),), label)
+    result = equation.quantity.role in (Role.DELTA, Role.GRADIENT)
+    row = Row(tuple(lines), "", equality, boxed=result and not batch, result=result)
+    return Chain(whole(equation.quantity, names, batch), (row,), label)
 
 
 def _products(array: Array | None) -> Iterator[tuple[str, Product]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from symbackprop.algebra.equations import Derivation, Equation, Quantity, Role
+from symbackprop.algebra.kinds import original, signature
 from symbackprop.checking.check import Equality
+from symbackprop.derivation.chain import Adjoint
 from symbackprop.forward.model import FIRST, Model
 from symbackprop.layout.computation_graph import Graph, computation_graph
 from symbackprop.layout.document import Chain, Display, Row
+from symbackprop.layout.paper import columns, link_width, reason_width
 from symbackprop.layout.worked import Worked, worked_example
 from symbackprop.notation.notation import Notation
 from symbackprop.notation.words import Words, load_words
@@ -24,7 +27,6 @@ from symbackprop.printing.linebreak import ARTICLE, latex_rows
 from symbackprop.printing.measure import rendered_width
 from symbackprop.printing.rounding import DIGITS
 from symbackprop.printing.symbols import Names, layer_argument, size_of_layer
-from symbackprop.rendering.prose import parts
 
 if TYPE_CHECKING:
     from symbackprop.pipeline import NetworkDerivation
@@ -39,10 +41,7 @@ LONGEST = 8
 FEW_LAYERS = 6
 """Up to so many layers each is shown for itself."""
 
-_REASON_WIDTH = 0.8
 _SPACE, _COLUMN, _APART, _NARROWEST = 5, 2, 6, 24
-_NUMBER = 4
-"""The number of an equation in parentheses."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +129,7 @@ class Writer:
 
     def with_room_for_links(self) -> Writer:
         """The same with lines that leave room for a link each."""
-        words = (self.words.reason(form) for form in ("matrix_form", "index_form"))
-        return replace(self, link=max(map(self.reason_width, words)) + _NUMBER)
+        return replace(self, link=link_width(self.words, self.names.notation))
 
     @property
     def unlinked(self) -> Writer:
@@ -140,11 +138,7 @@ class Writer:
 
     def reason_width(self, reason: str) -> float:
         """How wide a reason comes out, which is set in a small size."""
-        widths = (
-            rendered_width(text, self.names.notation) if is_formula else len(text)
-            for text, is_formula in parts(reason)
-        )
-        return _REASON_WIDTH * sum(widths)
+        return reason_width(reason, self.names.notation)
 
     def fitting(self, make: Callable[[Writer], Display], apart: float = _APART) -> Display:
         """A display whose columns stand side by side: where they are too wide, its lines are broken earlier.
@@ -152,17 +146,9 @@ class Writer:
         Every row fits by itself, but a long formula in one and a long reason in another may not.
         """
         display = make(self)
-        lefts, rights, reasons = zip(*self._columns(display), strict=True)
+        lefts, rights, reasons = zip(*columns(display.chains, self.names.notation, self.link), strict=True)
         taken = max(lefts) + max(reasons) + apart
         return display if taken + max(rights) <= self.budget else make(replace(self, beside=taken))
-
-    def _columns(self, display: Display) -> Iterator[tuple[float, float, float]]:
-        """How wide the left side, the right side and the reason of each row are."""
-        for chain in display.chains:
-            left = rendered_width(chain.left, self.names.notation)
-            for row in chain.rows:
-                right = max(rendered_width(line, self.names.notation) for line in row.lines)
-                yield left, right, max(self.reason_width(row.reason), self.link)
 
     def row(
         self,
@@ -191,11 +177,12 @@ class Writer:
         facts: tuple[str, ...] = (),
         boxed: bool = False,
         beside: str = "",
+        result: bool = False,
     ) -> Chain:
         """One equality with a label."""
         left = self.tex(entry, claim.free)
         row = self.row(left, (entry, value), claim, reason, facts, beside)
-        return Chain(left, (replace(row, boxed=boxed),), claim.label)
+        return Chain(left, (replace(row, boxed=boxed, result=result or boxed),), claim.label)
 
     def definition(self, equation: Equation, kind: str = "example") -> Chain:
         """An equation of the forward program."""
@@ -203,12 +190,21 @@ class Writer:
             equation.lhs, equation.rhs, Claim(equation.label, free_of(equation), kind, definition=True)
         )
 
-    def derived(self, entry: sp.Expr, derivation: Derivation, claim: Claim, boxed: bool = False) -> Chain:
+    def derived(
+        self,
+        entry: sp.Expr,
+        derivation: Derivation,
+        claim: Claim,
+        boxed: bool = False,
+        result: bool = False,
+    ) -> Chain:
         """A derivation from its goal to its result, a row for every step that can be read."""
-        made = self.fitting(lambda writer: Display((writer._derived(entry, derivation, claim, boxed),)))
-        return made.chains[0]
+        made = self.fitting(lambda writer: Display((writer._derived(entry, derivation, claim),)))
+        (chain,) = made.chains
+        last = replace(chain.rows[-1], boxed=boxed, result=result or boxed)
+        return replace(chain, rows=(*chain.rows[:-1], last))
 
-    def _derived(self, entry: sp.Expr, derivation: Derivation, claim: Claim, boxed: bool) -> Chain:
+    def _derived(self, entry: sp.Expr, derivation: Derivation, claim: Claim) -> Chain:
         left = self.tex(entry, claim.free)
         rows: list[Row] = []
         widest = max((self.words.reason(step.rule) for step in derivation.steps), key=len, default="")
@@ -226,7 +222,6 @@ class Writer:
             if not too_long and not (rows and rows[-1].lines == row.lines):
                 rows.append(row)
                 before, used = step.after, ()
-        rows[-1] = replace(rows[-1], boxed=boxed)
         return Chain(left, tuple(rows), claim.label)
 
     def cited(self, equation: Equation) -> tuple[str, ...]:
@@ -236,6 +231,23 @@ class Writer:
             if named is not None and named.name == equation.quantity.name and adjoint.derivation is not None:
                 return adjoint.derivation.facts
         return ()
+
+    @cached_property
+    def derived_adjoints(self) -> list[Adjoint]:
+        """The derivatives that have a derivation."""
+        return [adjoint for adjoint in self.derivation.adjoints if adjoint.derivation is not None]
+
+    @cached_property
+    def told_before(self) -> dict[Quantity, Adjoint]:
+        """For each derivative whose derivation only repeats another with other names, the one it repeats."""
+        originals = [original(a.derivation) for a in self.derived_adjoints if a.derivation is not None]
+        shapes = {id(derivation): _shape(derivation) for derivation in _distinct(originals)}
+        first: dict[Hashable, Adjoint] = {}
+        for adjoint, derivation in zip(self.derived_adjoints, originals, strict=True):
+            first.setdefault(shapes[id(derivation)], adjoint)
+        pairs = zip(self.derived_adjoints, originals, strict=True)
+        told = {adjoint.of: first[shapes[id(derivation)]] for adjoint, derivation in pairs}
+        return {of: adjoint for of, adjoint in told.items() if adjoint.of != of}
 
     @cached_property
     def shown_layers(self) -> list[Equation]:
@@ -259,6 +271,16 @@ class Writer:
     def shows(self, layer: sp.Expr | None) -> bool:
         """Whether a layer is shown for itself."""
         return layer == 0 or any(layer == group[0] for group in self.layer_groups)
+
+
+def _distinct(derivations: Iterable[Derivation]) -> Iterable[Derivation]:
+    return {id(derivation): derivation for derivation in derivations}.values()
+
+
+def _shape(derivation: Derivation) -> Hashable:
+    """What a derivation looks like with its names numbered, step by step."""
+    shape, _ = signature([derivation.goal, *(step.after for step in derivation.steps)])
+    return shape, tuple(step.rule for step in derivation.steps)
 
 
 def free_of(equation: Equation) -> Free:

@@ -157,6 +157,7 @@ def _signs(tables: Tables) -> list[Macro]:
         Macro("sbpvec", 1, sign["vector"]),
         Macro("sbpmat", 1, sign["matrix"]),
         Macro("sbptranspose", 1, sign["transpose"]),
+        Macro("sbptransposeplain", 1, sign["transpose"].replace("(#1)", "#1")),
         Macro("sbphadamard", 0, sign["hadamard"]),
         Macro("sbphadamarddivision", 0, r"\oslash"),
         Macro("sbpones", 0, r"\mathbf{1}"),

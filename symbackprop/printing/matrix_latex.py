@@ -13,6 +13,7 @@ from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.code.arrays import Array, Entry, Map, MatMul, Operand, Outer, Total, Transpose
 from symbackprop.errors import NoRule
 from symbackprop.printing.latex import OPERATORS, RELATIONS, Printer, Style, indicated, ordered_conditions
+from symbackprop.printing.measure import expanded
 from symbackprop.printing.pieces import (
     Binding,
     Piece,
@@ -31,7 +32,7 @@ from symbackprop.printing.symbols import Names, function_name, whole
 
 HADAMARD = Token(r"\sbphadamard", 1, "{}")
 DIVISION = Token(r"\sbphadamarddivision", 1, "{}")
-ONES, ROW_OF_ONES = atom(r"\sbpones"), atom(r"\sbptranspose{\sbpones}")
+ONES, ROW_OF_ONES = atom(r"\sbpones"), atom(r"\sbptransposeplain{\sbpones}")
 
 
 def matrix_latex(array: Array, names: Names, batch: bool = False, transposed: bool = False) -> str:
@@ -108,7 +109,13 @@ def _(array: Entry, matrix: _Matrix, transposed: bool) -> Piece:
     symbol = whole(array.quantity, matrix.names, matrix.batch)
     if not array.dims or is_transposed(array.quantity, matrix.names, matrix.batch) == transposed:
         return atom(symbol)
-    return atom(rf"\sbptranspose{{{symbol}}}")
+    return atom(_transposed(symbol, matrix.names))
+
+
+def _transposed(symbol: str, names: Names) -> str:
+    """The transpose of a symbol; one that has no superscript needs no parentheses."""
+    plain = "^" not in expanded(symbol, names.notation)
+    return rf"\sbptransposeplain{{{symbol}}}" if plain else rf"\sbptranspose{{{symbol}}}"
 
 
 @_piece.register

@@ -47,13 +47,16 @@ def literal(text: str) -> str:
     return " ".join(text.split()).replace("$", r"\$")
 
 
-def tex(prose: str) -> str:
-    r"""Prose as LaTeX in ASCII: words escaped, formulas as they are.
+def tex(prose: str, display: bool = False) -> str:
+    r"""Prose as LaTeX in ASCII: words escaped, formulas as they are, or as large as in a display.
 
     >>> print(tex(r"50% of $\sbpact{1}{j}$ & Schrödinger"))
     50\% of $\sbpact{1}{j}$ \& Schr\"{o}dinger
     """
-    return "".join(f"${text}$" if formula else escape_characters(text) for text, formula in parts(prose))
+    style = r"\displaystyle " if display else ""
+    return "".join(
+        f"${style}{text}$" if formula else escape_characters(text) for text, formula in parts(prose)
+    )
 
 
 def filled(prose: str, letters: Mapping[str, str]) -> str:
