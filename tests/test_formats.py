@@ -25,17 +25,15 @@ from symbackprop.layout.detail import brief
 from symbackprop.layout.document import Chain, Display, Document, Paragraph, Row, Section
 from symbackprop.layout.manner import Manner
 from symbackprop.media import katex
-from symbackprop.media.files import SHEETS, TEXTS, WIDEST, Order
+from symbackprop.media.files import SHEETS, TEXTS, WIDEST, Order, article_sources
 from symbackprop.media.markdown import FLAVOURS, escaped, markdown
 from symbackprop.media.notebook import notebook
 from symbackprop.media.slides import slides
-from symbackprop.pictures.tikz import tikz_picture
 from symbackprop.pipeline import NetworkDerivation
 from symbackprop.printing.linebreak import SCREEN, SLIDE
 from symbackprop.printing.measure import rendered_width
 from symbackprop.progress import PATIENCE, progress
 from symbackprop.rendering.prose import literal
-from symbackprop.rendering.render import fill
 from symbackprop.spec.catalogue import FORMATS
 
 ROOT = Path(__file__).parent.parent
@@ -358,11 +356,10 @@ def test_equations_and_pictures_alone_compile(tex: str) -> None:
 def test_the_article_of_an_example_compiles_with_its_picture(name: str, tex: str, tmp_path: Path) -> None:
     order = Order(derivation(name))
     assert order.shown_pictures
-    pictures = [tikz_picture(drawing) for drawing in order.shown_pictures]
-    keys = {"title": "A title", "pictures": pictures}
-    (tmp_path / "article.tex").write_text(fill("article.tex.jinja", keys), "ascii")
-    (tmp_path / "fragment.tex").write_text(order.document.to_latex(), "ascii")
-    (tmp_path / "symbackprop.sty").write_text(order.document.style(), "ascii")
+    sources = article_sources(order)
+    for file, text in sources.items():
+        (tmp_path / file).write_text(text, "ascii")
+    assert "".join(sources.values()).count(r"\begin{tikzpicture}") == len(order.shown_pictures)
     assert complaints(log_of(tex, tmp_path / "article.tex")) == []
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import symbackprop as sb
 from symbackprop.layout.document import Chain, Display, Paragraph, Row
+from symbackprop.layout.manner import Manner
 from symbackprop.layout.paper import fits_in_one, line_ends, side_by_side
+from symbackprop.media.files import Order, article_sources
 from symbackprop.notation.notation import load_notation
+from symbackprop.spec.loading import from_widths
 
 
 def chain(*rows: str, boxed: bool = False, reason: str = "") -> Chain:
@@ -127,3 +130,23 @@ def test_the_transpose_of_a_letter_alone_has_no_parentheses():
     text = document("2-2", forms=["matrix"]).to_latex()
     assert r"\sbpdeltavec{1} \sbptransposeplain{\sbpinputvec}" in text
     assert r"\sbptranspose{\sbpweightmat{2}}" in document("2-2-2", forms=["matrix"]).to_latex()
+
+
+def test_a_picture_stands_in_the_section_that_is_about_it_and_says_what_it_shows():
+    order = Order(sb.derive(sb.load("1-1")), Manner(forms=("graph",)))
+    sources = article_sources(order)
+    article, fragment = sources["article.tex"], sources["fragment.tex"]
+    assert article.count(r"\begin{tikzpicture}") == fragment.count(r"\begin{tikzpicture}") == 1
+    assert "below a unit stands its error, $\\sbpdeltaletter$" in article
+    before, after = fragment.split(r"\begin{tikzpicture}")
+    assert before.rindex("The computation graph") > before.rindex("A small computation graph")
+    assert "Above the line" in after and "Back through the graph" in after
+    assert "tikz" not in order.document.to_latex()
+
+
+def test_an_exponential_is_put_in_before_it_is_cancelled():
+    text = document("2-2", forms=["index"]).to_latex()
+    solved = r"\frac{1 - \sbpfnsigma(\sbppactletter)}{"
+    assert solved in text and text.index("solved for the exponential") < text.index("multiply out, cancel")
+    derivation = sb.derive(from_widths("2-2-2", hidden="tanh"))
+    assert "exponential eliminated" in derivation.document(forms=["index"]).to_latex()

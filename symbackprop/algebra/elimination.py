@@ -39,6 +39,26 @@ def derivative_from_output(formula: sp.Expr) -> sp.Expr | None:
     return _eliminate(formula, slope)
 
 
+def exponential_from_output(formula: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
+    """The exponential in ``formula``, and what it is in ``OUTPUT``; ``None`` unless there is one answer.
+
+    >>> exponential_from_output(1 / (1 + sp.exp(-Z)))
+    (exp(-z), (1 - a)/a)
+    >>> exponential_from_output(sp.tanh(Z)) is None
+    True
+    """
+    exponent = _common_exponent(formula)
+    if exponent is None:
+        return None
+    t = sp.Symbol("t", positive=True)
+    output, inner = (sp.exp(OUTPUT), formula.args[0]) if isinstance(formula, sp.log) else (OUTPUT, formula)
+    in_t = _in_terms_of(inner, exponent, t)
+    if in_t is None or in_t.has(Z) or sp.degree(_numerator(output - in_t), t) != 1:
+        return None
+    slope, rest = sp.Poly(_numerator(output - in_t), t).all_coeffs()
+    return sp.exp(exponent), sp.cancel(-rest / slope)
+
+
 def _branch_by_branch(formula: sp.Piecewise) -> sp.Expr | None:
     slopes = [derivative_from_output(value) for value, _ in formula.args]
     if any(slope is None for slope in slopes):

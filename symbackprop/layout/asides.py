@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import sympy as sp
 
@@ -72,7 +73,7 @@ def with_brackets_explained(sections: Sequence[Section], words: Words) -> tuple[
         for place, block in enumerate(section.blocks):
             if isinstance(block, Display) and _has_bracket(block):
                 blocks = _with_sentence(section.blocks, place, words.text("bracket"))
-                return (*sections[:number], Section(section.heading, blocks), *sections[number + 1 :])
+                return (*sections[:number], replace(section, blocks=blocks), *sections[number + 1 :])
     return tuple(sections)
 
 

@@ -21,7 +21,7 @@ def brief(sections: Sequence[Section]) -> tuple[Section, ...]:
     A result is an equality of its own, from the left side of its derivation to what is in the box, and
     is checked as one.
     """
-    kept = (Section(section.heading, tuple(_joined(_blocks(section.blocks)))) for section in sections)
+    kept = (replace(section, blocks=tuple(_joined(_blocks(section.blocks)))) for section in sections)
     return tuple(section for section in kept if any(not isinstance(b, Paragraph) for b in section.blocks))
 
 

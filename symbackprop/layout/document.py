@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
+from types import MappingProxyType
 
 from symbackprop.checking.certificate import all_hold
 from symbackprop.checking.certificate import certificate as certificate_data
@@ -95,10 +96,11 @@ Block = Paragraph | Display | Table
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it."""
+    """A heading and what stands under it; ``picture`` names what a picture at its end would show."""
 
     heading: str
     blocks: tuple[Block, ...]
+    picture: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,16 @@ class Document:
     certificate: Certificate
     words: Words = field(default_factory=load_words)
 
-    def to_latex(self, prefix: str = "sbp") -> str:
-        """The fragment, to be read in with LaTeX's input command; ``prefix`` starts every label."""
+    def to_latex(
+        self, prefix: str = "sbp", pictures: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    ) -> str:
+        """The fragment, to be read in with LaTeX's input command.
+
+        Args:
+            prefix: what every label starts with.
+            pictures: pictures for the sections that are about one, by what they show: its ``tikz`` and its
+                ``caption``. With one of them the fragment needs TikZ.
+        """
         manner = _Manner(f"{prefix}:{self.name}", self.failed, self.words, self.notation)
         keys = {
             "generator": GENERATOR,
@@ -141,7 +151,10 @@ class Document:
             "fingerprint": self.fingerprint,
             "notation": self.notation.name,
             "forms": ", ".join(self.forms),
-            "sections": [_section_keys(section, manner) for section in self.sections],
+            "sections": [
+                _section_keys(section, manner) | {"picture": pictures.get(section.picture, "")}
+                for section in self.sections
+            ],
         }
         return fill("fragment.tex.jinja", keys)
 

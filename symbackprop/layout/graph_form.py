@@ -33,7 +33,7 @@ def graph_sections(writer: Writer, graph: Graph) -> Iterator[Section]:
     headings, line = writer.words.headings, line_graph()
     yield Section(headings["graph_line"], tuple(_line(_Steps(writer, line, LINE))))
     lettered = _Steps(writer, graph, NETWORK)
-    yield Section(headings["graph"], tuple(_nodes(lettered)))
+    yield Section(headings["graph"], tuple(_nodes(lettered)), picture="graph")
     yield Section(headings["graph_steps"], tuple(_backward(lettered)))
     yield Section(headings["graph_gradients"], tuple(_gradients(lettered)))
 
@@ -78,7 +78,8 @@ class _Steps:
             claimed = Equality(label, node.own, node.expr, (), self.kind, definition=True)
             return Chain(left, (self.row(left, claimed),), label)
         claimed = Equality(label, node.entry, self.graph.read_back(node.expr), (), READ_BACK)
-        reason = self.words.reason("graph_entry", entry=f"${latex(node.entry, self.names)}$")
+        entry = latex(node.entry, self.names)
+        reason = self.words.reason("graph_entry", entry=f"${entry}$") if entry != left else ""
         row = self.row(left, replace(claimed, right=node.expr), reason)
         return Chain(left, (replace(row, equality=claimed),), label)
 

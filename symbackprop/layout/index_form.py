@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import sympy as sp
+
 from symbackprop.algebra.calculus import derivative
-from symbackprop.algebra.elimination import OUTPUT, Z, derivative_from_output
+from symbackprop.algebra.elimination import (
+    OUTPUT,
+    Z,
+    derivative_from_output,
+    exponential_from_output,
+)
 from symbackprop.algebra.equations import Role
 from symbackprop.algebra.functions import ScalarFunction, prime
 from symbackprop.derivation.batch import TotalGradient
@@ -102,14 +109,30 @@ def _slope(writer: Writer, function: ScalarFunction) -> Chain:
     slope, raw = prime(function)(Z), derivative(function.formula, Z)
     claim = Claim(f"df-{function.letter}", kind=f"function {function.letter}")
     left = latex(slope, writer.names)
-    form, reason = derivative_from_output(function.formula), writer.words.reason("elimination")
-    again = form if form is not None and form.has(OUTPUT) else None
-    beside = reason if again is not None else ""
-    rows = [writer.row(left, (slope, raw), claim, writer.words.reason("differentiate"), beside=beside)]
-    if again is not None:
-        value = again.xreplace({OUTPUT: function(Z)})
-        rows.append(writer.row(left, (raw, value), replace(claim, label=f"{claim.label}, step 2"), reason))
+    form = derivative_from_output(function.formula)
+    again = form is not None and form.has(OUTPUT)
+    sides = [(raw, "differentiate")]
+    if form is not None and again:
+        put_in = _with_exponential_put_in(function, raw)
+        sides += [(put_in, "exponential"), (form, "multiply_out")] if put_in else [(form, "elimination")]
+    widest = max((writer.words.reason(rule) for _, rule in sides), key=len)
+    rows, before = [], slope
+    for number, (side, rule) in enumerate(sides, 1):
+        after = side.xreplace({OUTPUT: function(Z)})
+        here = replace(claim, label=f"{claim.label}, step {number}") if number > 1 else claim
+        reason = writer.words.reason(rule)
+        rows.append(writer.row(left, (before, after), here, reason, beside=widest if again else ""))
+        before = after
     return Chain(left, tuple(rows), claim.label)
+
+
+def _with_exponential_put_in(function: ScalarFunction, slope: sp.Expr) -> sp.Expr | None:
+    """A derivative with the exponential in it put in from the value of the activation, if that can be."""
+    found = exponential_from_output(function.formula)
+    if found is None or slope.atoms(sp.exp) != {found[0]}:
+        return None
+    exponential, value = found
+    return slope.xreplace({exponential: value})
 
 
 def _cost(writer: Writer) -> Iterator[Block]:

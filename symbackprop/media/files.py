@@ -94,10 +94,15 @@ class Order:
     @cached_property
     def shown_pictures(self) -> list[Drawing]:
         """The pictures for a text: the network, and the graph where the text is about it."""
+        return [*self.drawings.values()]
+
+    @cached_property
+    def drawings(self) -> dict[str, Drawing]:
+        """The same by what they show."""
         found = self.pictures_if_any
-        wanted = ("network", "graph") if "graph" in self.document.forms else ("network",)
-        drawings = [found[key].drawing for key in wanted if key in found]
-        return [drawing for drawing in drawings if drawing.frame.width <= WIDEST]
+        wanted = ("network", *(section.picture for section in self.document.sections))
+        drawings = {key: found[key].drawing for key in wanted if key in found}
+        return {key: drawing for key, drawing in drawings.items() if drawing.frame.width <= WIDEST}
 
     def failed(self) -> list[str]:
         """The labels of the equalities that did not pass their check, in whatever was laid out so far."""
@@ -184,14 +189,23 @@ def article(order: Order) -> dict[str, Content]:
     Raises:
         MissingProgram: if there is no pdflatex.
     """
-    document = order.document
-    pictures = [tikz_picture(drawing) for drawing in order.shown_pictures]
-    sources = {
+    return {f"{order.name}.pdf": compiled(article_sources(order), "article.tex")}
+
+
+def article_sources(order: Order) -> dict[str, str]:
+    """The LaTeX of the article: pictures at its beginning, but for those that a section is about."""
+    document, figures = order.document, {key: _figure(drawing) for key, drawing in order.drawings.items()}
+    inside = {section.picture for section in document.sections}
+    first = [figure for key, figure in figures.items() if key not in inside]
+    return {
         FILE: document.style(),
-        "fragment.tex": document.to_latex(),
-        "article.tex": fill("article.tex.jinja", {"title": tex(document.title), "pictures": pictures}),
+        "fragment.tex": document.to_latex(pictures=figures),
+        "article.tex": fill("article.tex.jinja", {"title": tex(document.title), "pictures": first}),
     }
-    return {f"{order.name}.pdf": compiled(sources, "article.tex")}
+
+
+def _figure(drawing: Drawing) -> dict[str, str]:
+    return {"tikz": tikz_picture(drawing), "caption": tex(drawing.caption)}
 
 
 def slide_files(order: Order) -> dict[str, Content]:

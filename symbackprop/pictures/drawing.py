@@ -208,13 +208,17 @@ Item = Circle | Box | Line | Dots | Label
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture: its items, later ones over earlier ones, and what it is in words."""
+    """A picture: its items, later ones over earlier ones, and what it is in words.
+
+    ``description`` is for those who can't see it, ``caption`` for those who do.
+    """
 
     name: str
     title: str
     description: str
     items: tuple[Item, ...]
     margin: float = 6.0
+    caption: str = ""
 
     @property
     def frame(self) -> Frame:

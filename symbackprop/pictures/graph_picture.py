@@ -111,7 +111,13 @@ class _Picture:
         title = self.words.picture("graph", name=self.name)
         described = self.words.picture("graph_described", nodes=str(len(self.graph.nodes)))
         computed = "; ".join(map(self.spoken, self.graph.inner))
-        return Drawing(f"{self.name}-graph", title, f"{described} {computed}.", tuple(items))
+        return Drawing(
+            f"{self.name}-graph",
+            title,
+            f"{described} {computed}.",
+            tuple(items),
+            caption=self.words.picture("graph_caption"),
+        )
 
     # --- what is written ------------------------------------------------------------------------
 

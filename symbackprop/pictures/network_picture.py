@@ -109,7 +109,13 @@ class _Layout:
             items += self.penalty(columns, cost, max(item.frame.bottom for item in items))
         name = self.model.network.name
         title = self.words.picture("network", name=self.model.network.title or name)
-        return Drawing(f"{name}-network", title, self.described(), tuple(_in_order(items)))
+        return Drawing(
+            f"{name}-network",
+            title,
+            self.described(),
+            tuple(_in_order(items)),
+            caption=self.words.picture("network_caption"),
+        )
 
     # --- what is shown --------------------------------------------------------------------------
 

@@ -34,12 +34,11 @@ def latex_rows(expr: sp.Basic, names: Names | None = None, budget: float = ARTIC
     {} + \sbpsymbol{\gamma}
     """
     names = names or Names()
-    attempts = [_attempt(expr, Printer(names), budget)]
-    for share in _SHARES:
-        if _excess(attempts[-1], names, budget) == 0:
-            return attempts[-1]
-        attempts.append(_attempt(expr, Printer(names, widest=share * budget), budget))
-    return min(attempts, key=lambda rows: _excess(rows, names, budget))
+    first = _attempt(expr, Printer(names), budget)
+    if len(first) == 1 and _excess(first, names, budget) == 0:
+        return first
+    attempts = [first, *(_attempt(expr, Printer(names, widest=share * budget), budget) for share in _SHARES)]
+    return min(attempts, key=lambda rows: (_excess(rows, names, budget), len(rows)))
 
 
 def _attempt(expr: sp.Basic, printer: Printer, budget: float) -> list[str]:
