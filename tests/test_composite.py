@@ -10,7 +10,7 @@ from itertools import pairwise, product
 import pytest
 import sympy as sp
 
-from symbackprop.algebra.equations import Equation, Program, Quantity
+from symbackprop.algebra.equations import Equation, Program, Quantity, TotalPartial
 from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.algebra.indices import EXAMPLE
 from symbackprop.checking.arithmetic import Exact
@@ -185,8 +185,10 @@ def test_the_last_layer_names_its_delta():
     expected = [
         "differentiate_composite",
         "fold_definition",
+        "read_derivative",
         "pull_out_factors",
         "name_delta",
+        "differentiate",
         "collapse_kronecker",
     ]
     assert steps_of(of, "W2") == expected
@@ -194,9 +196,21 @@ def test_the_last_layer_names_its_delta():
 
 def test_lower_layers_interchange_the_sums_first():
     of = model(["sigmoid", "sigmoid"])
-    expected = ["differentiate_composite", "fold_definition", "name_delta"]
-    assert steps_of(of, "W1") == [*expected, "interchange_sums", "name_delta", "collapse_kronecker"]
+    first = ["differentiate_composite", "fold_definition", "read_derivative", "name_delta"]
+    below = ["differentiate", "interchange_sums", "name_delta"]
+    assert steps_of(of, "W1") == [*first, *below, "differentiate", "collapse_kronecker"]
     assert steps_of(of, "z1") == ["cofactor", "derivative_in_terms_of_output"]
+
+
+def test_what_lies_below_a_layer_is_a_derivative_with_a_name():
+    """After the first rows no row is longer for the layers below it: they are in a derivative by its name."""
+    of = model(["sigmoid", "sigmoid", "sigmoid"])
+    (found,) = (a for a in composite_route(of.program) if a.of.name == "W1")
+    weight = of.program.quantities["W1"][found.indices]
+    for step in found.derivation.steps[3:-2]:
+        named = step.after.atoms(TotalPartial)
+        assert named and all(each.wrt == weight for each in named)
+        assert not step.after.has(sp.KroneckerDelta)
 
 
 def test_the_last_layer_comes_first():

@@ -20,6 +20,7 @@ from symbackprop.algebra.equations import (
     Program,
     Quantity,
     Role,
+    TotalPartial,
 )
 from symbackprop.algebra.indices import index_symbol, size_symbol
 from symbackprop.checking.arithmetic import Digits, Exact, Inexact, NoValue, OutOfRange
@@ -327,3 +328,16 @@ def test_equal_declared_sizes_do_not_make_equal_sizes_here() -> None:
     m = model("sigmoid", "sigmoid")
     same = replace(m.network, layers=tuple(replace(layer, size="m") for layer in m.network.layers))
     assert len(set(small_sizes(forward_model(same).program).values())) == 3
+
+
+def test_a_total_partial_goes_through_everything_between() -> None:
+    """How z2 moves with W1 is the sum over the paths through a1 of the derivatives of single equations."""
+    program = model("tanh", "sigmoid").program
+    instance = instance_of(program)
+    z2, a1, z1, weights = (program.quantities[name] for name in ("z2", "a1", "z1", "W1"))
+    for i, j, k in ((1, 2, 1), (2, 1, 2)):
+        entry = weights[j, k]
+        path = Partial(z2[i], a1[j]) * Partial(a1[j], z1[j]) * Partial(z1[j], entry)
+        total = instance.value(TotalPartial(z2[i], entry))
+        assert total != 0 and abs(total - instance.value(path)) < 1e-30
+        assert instance.value(Partial(z2[i], entry)) == 0

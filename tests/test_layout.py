@@ -269,4 +269,4 @@ def test_a_number_made_of_arrays_is_printed_as_what_it_stands_for(name):
     spec = {"name": "soft", "input": {"size": 4}, "layers": layers, "cost": {"kind": "cross_entropy"}}
     text = sb.derive(sb.from_mapping(spec)).to_latex(name, "matrix")
     line = next(row for row in text.splitlines() if "delta-2-matrix" in row)
-    assert r"(\sbptranspose{\sbpones} " in line and "mathit{u" not in text
+    assert r"(\sbptransposeplain{\sbpones} " in line and "mathit{u" not in text

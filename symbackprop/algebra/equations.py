@@ -125,6 +125,13 @@ class ExplicitPartial(Partial):
     """
 
 
+class TotalPartial(Partial):
+    """The derivative of an entry of any quantity through everything that lies between the two.
+
+    ``TotalPartial(z2[i], W1[j, k])`` is how the second layer moves with a weight of the first.
+    """
+
+
 class Bracket(sp.Function):  # type: ignore[misc]
     """Iverson's bracket ``[condition]``: 1 where the condition holds, else 0."""
 
@@ -233,6 +240,7 @@ REASONS = {
     "use_facts": "by the declared fact",
     "differentiate_composite": "differentiate the cost as written out",
     "interchange_sums": "interchange the sums and collect",
+    "read_derivative": "write the derivatives of this layer by their names",
     "cofactor": "what multiplies the derivative of this entry in the derivative of the cost",
 }
 """Why a step holds, in words, for every rule."""

@@ -16,7 +16,6 @@ import sympy as sp
 
 from symbackprop.algebra.equations import (
     Bracket,
-    ExplicitPartial,
     Partial,
 )
 from symbackprop.algebra.functions import ScalarFunction
@@ -316,7 +315,7 @@ class Builder:
     @_code.register
     def _(self, node: Partial) -> Code:
         (of, above), (wrt, below) = (_name_and_indices(part) for part in node.args)
-        table = self.instance.partial(of, wrt, isinstance(node, ExplicitPartial))
+        table = self.instance.partial(of, wrt, type(node))
         if len(above) + len(below) != len(table.shape):
             raise NoValue(f"{node} has the wrong number of indices")
         return self.lookup(table, tuple(self.count(index) for index in (*above, *below)))

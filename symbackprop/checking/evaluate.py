@@ -16,10 +16,13 @@ from typing import Any
 import sympy as sp
 
 from symbackprop.algebra.equations import (
+    ExplicitPartial,
     Fact,
+    Partial,
     Program,
     Quantity,
     Role,
+    TotalPartial,
 )
 from symbackprop.checking.arithmetic import (
     Arithmetic,
@@ -246,12 +249,13 @@ class Instance:
 
     # derivatives -------------------------------------------------------------------------------
 
-    def partial(self, of: str, wrt: str, explicit: bool = False) -> Table:
+    def partial(self, of: str, wrt: str, kind: type[Partial] = Partial) -> Table:
         """The derivatives of the entries of one quantity with respect to those of another."""
-        key = (of, wrt, explicit)
+        key = (of, wrt, kind)
         if key not in self.tables:
             above, below = self._known(of), self._known(wrt)
-            total = not explicit and (above.role in _COSTS or above in self.program.outputs)
+            of_cost = above.role in _COSTS or above in self.program.outputs
+            total = kind is TotalPartial or (of_cost and kind is not ExplicitPartial)
             compute = self._total_slope if total else self._local_slope
             shape = (*self.shape(above), *self.shape(below))
             rank = len(above.dims)
@@ -278,7 +282,7 @@ class Instance:
         )
 
     def _total_slope(self, of: Entry, wrt: Entry) -> Number:
-        """How fast a cost changes when an entry moves and everything that follows from it is recomputed."""
+        """How fast something changes when an entry moves and all that follows from it is recomputed."""
         result, plan = self.table(of[0]), self._plan(wrt)
         return self._slope(wrt, plan, lambda: result[of[1]])
 

@@ -24,6 +24,7 @@ from symbackprop.derivation.delta_naming import (
     fold_composite,
     interchange_sums,
     mark,
+    named_derivatives,
     sum_over,
     unmark,
 )
@@ -78,8 +79,11 @@ class _Route:
         _record(log, "differentiate_composite", raw_gradient(self.composite, entry))
         _record(log, "fold_definition", fold_composite(log.expr, self.definitions))
         _record(log, "factor_out", factor_out(log.expr, Context()))
-        for quantity in self.path(parameter):
-            self.collect(log, self.part(quantity, entry))
+        written_out = log.expr
+        for number, quantity in enumerate(self.path(parameter)):
+            rule = "differentiate" if number else "read_derivative"
+            written_out = self.collect(log, self.part(quantity, entry), written_out, rule)
+        _record(log, "differentiate", written_out)
         context = Context(dict(zip(indices, parameter.dims, strict=True)))
         log.apply((collapse_kronecker, pull_out_factors), context)
         named = name_derivative(self.program, parameter, log.expr, self.taken)
@@ -112,9 +116,13 @@ class _Route:
         folded = fold_composite(raw_gradient(composite, entry), self.definitions)
         return factor_out(folded, Context())
 
-    def collect(self, log: Log, part: Part) -> None:
-        """Bring the sum over a part outside and name what multiplies it."""
-        marked = mark(log.expr, part)
+    def collect(self, log: Log, part: Part, written_out: sp.Expr, rule: str) -> sp.Expr:
+        """Bring the sum over a part outside and name what multiplies it; what that is, written out.
+
+        The log has the derivatives of the part by their names: each is as long as the layers below it.
+        """
+        marked = mark(written_out, part)
+        _record(log, rule, named_derivatives(marked, part))
         factor = self.cofactor(marked, part)
         if part.quantity.name not in self.adjoints:
             self.adjoints[part.quantity.name] = self.adjoint(part.quantity, factor)
@@ -123,8 +131,11 @@ class _Route:
         standing = Partial(self.cost.symbol, entry) if named is None else named[part.index]
         collected = interchange_sums(part, factor, INDEX)
         pulled_out = pull_out_factors(marked, Context()) == collected
-        _record(log, "pull_out_factors" if pulled_out else "interchange_sums", unmark(collected, part))
-        _record(log, "cofactor" if named is None else "name_delta", unmark(sum_over(part, standing), part))
+        gathered = "pull_out_factors" if pulled_out else "interchange_sums"
+        _record(log, gathered, named_derivatives(collected, part))
+        result = sum_over(part, standing)
+        _record(log, "cofactor" if named is None else "name_delta", named_derivatives(result, part))
+        return unmark(result, part)
 
     def cofactor(self, marked: sp.Expr, part: Part) -> sp.Expr:
         """What multiplies a part, at index j; the same for every parameter below it."""

@@ -14,7 +14,7 @@ from itertools import islice
 import sympy as sp
 
 from symbackprop.algebra import rules
-from symbackprop.algebra.equations import Quantity
+from symbackprop.algebra.equations import Quantity, TotalPartial
 from symbackprop.algebra.indices import letters, rename_bound, replaced, split_product, total, with_args
 from symbackprop.algebra.rules import Context
 from symbackprop.errors import NoRule
@@ -189,6 +189,12 @@ def _core(found: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
 def unmark(expr: sp.Expr, part: Part) -> sp.Expr:
     """The derivatives of a part for its marked entries; the reverse of :func:`mark`."""
     return replaced(expr, part.marks())
+
+
+def named_derivatives(expr: sp.Expr, part: Part) -> sp.Expr:
+    """The derivatives of a part by their names, for its marked entries."""
+    names = {part.letter[entry.indices]: TotalPartial(entry, part.wrt) for entry in part.derivatives}
+    return replaced(expr, names)
 
 
 def cofactor(marked: sp.Expr, part: Part, index: sp.Symbol) -> sp.Expr:

@@ -158,7 +158,7 @@ def _cost(writer: Writer) -> Iterator[Block]:
 
 
 def _adjoint(writer: Writer, adjoint: Adjoint) -> Chain:
-    """The derivation of one derivative; one that repeats another is given by its result, but for the input's."""
+    """The derivation of one derivative; given by its result where it repeats another, but for the input's."""
     derivation = adjoint.derivation
     assert derivation is not None
     label = adjoint.equation.label if adjoint.named is not None else f"dC-d{adjoint.of.name}"

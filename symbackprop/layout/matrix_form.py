@@ -24,9 +24,11 @@ Product = MatMul | Outer
 def matrix_section(writer: Writer) -> Section:
     """Forward and backward equations as matrices, the entries of their products, and those of a batch."""
     vectoriser = Vectoriser(writer.names.quantities)
-    blocks: list[Block] = [Paragraph(writer.say(f"matrix_{writer.names.notation.layout.vectors}"))]
     equations = [e for e in writer.derivation.equations if writer.shows(e.quantity.layer)]
-    blocks += _displays(writer, (writer.shown_layers, equations), vectoriser)
+    displays = _displays(writer, (writer.shown_layers, equations), vectoriser)
+    ones = writer.say("matrix_ones") if _has_ones(displays) else ""
+    words = writer.say(f"matrix_{writer.names.notation.layout.vectors}", ones=ones)
+    blocks: list[Block] = [Paragraph(words), *displays]
     explained = {}
     for equation in equations:
         for kind, product in _products(_array(equation, vectoriser)):
@@ -60,10 +62,14 @@ def _about_batches(writer: Writer, displays: Iterable[Display]) -> str:
     any_layer = layer_argument(model.general_layer, names)
     given = (whole(quantity, names, True) for quantity in model.program.inputs)
     layered = (rf"\sbp{stem}mat{{{any_layer}}}" for stem in ("pact", "act", "delta"))
-    lines = [line for display in displays for chain in display.chains for line in chain.rows[0].lines]
-    ones = writer.say("batch_ones") if any(r"\sbpones" in line for line in lines) else ""
+    ones = writer.say("batch_ones") if _has_ones(displays) else ""
     matrices = ", ".join(f"${matrix}$" for matrix in dict.fromkeys((*given, *layered)))
     return writer.say(f"batch_{names.notation.layout.examples}", matrices=matrices, ones=ones)
+
+
+def _has_ones(displays: Iterable[Display]) -> bool:
+    rows = (row for display in displays for chain in display.chains for row in chain.rows)
+    return any(r"\sbpones" in line for row in rows for line in row.lines)
 
 
 def _displays(

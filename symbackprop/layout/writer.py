@@ -214,14 +214,16 @@ class Writer:
             rows.append(self.row(left, (entry, derivation.goal), named, reason, beside=widest))
         before: sp.Expr = derivation.goal
         used: Facts = ()
+        rules: list[str] = []
         for number, step in enumerate(derivation.steps, 1):
             used = (*used, *step.facts)
             here = replace(claim, label=f"{claim.label}, step {number}")
-            row = self.row(left, (before, step.after), here, self.words.reason(step.rule), used, widest)
+            rules.append(step.rule)
+            row = self.row(left, (before, step.after), here, self.words.reason(rules[0]), used, widest)
             too_long = len(row.lines) > LONGEST and number < len(derivation.steps)
             if not too_long and not (rows and rows[-1].lines == row.lines):
                 rows.append(row)
-                before, used = step.after, ()
+                before, used, rules = step.after, (), []
         return Chain(left, tuple(rows), claim.label)
 
     def cited(self, equation: Equation) -> tuple[str, ...]:
