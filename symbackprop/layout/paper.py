@@ -34,6 +34,7 @@ _REASON = 0.8
 _NUMBER = 4.0
 _STAYS, _MAY_END = r"\\*", r"\\"
 _WIDE, _NARROW = "[8pt]", "[2pt]"
+_LINK_BELOW = r"\\*[-4pt]"
 _BETWEEN = r"\displaybreak[0] \\"
 
 
@@ -86,7 +87,10 @@ def line_ends(groups: Sequence[Sequence[Counted]]) -> Iterator[str]:
     """How each line but the last of a display ends: whether a page may end there, and the space after it."""
     numbered = [(number, *counted) for number, chains in enumerate(groups) for counted in chains]
     for at, (group, chain, count) in enumerate(numbered):
-        yield from (_within(line, count) for line in range(1, count))
+        apart = chain.link is not None and count > sum(len(row.lines) for row in chain.rows)
+        yield from (_within(line, count) for line in range(1, count - apart))
+        if apart:
+            yield _LINK_BELOW
         if at + 1 < len(numbered):
             next_group, after, lines = numbered[at + 1]
             several = count > 1 or lines > 1
