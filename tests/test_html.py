@@ -107,6 +107,14 @@ def test_a_row_in_matrix_form_stands_after_its_row_in_index_form() -> None:
     assert rows[rows.index("grad-W-1") + 1] == "grad-W-1-batch" and "z-1-batch" in rows
 
 
+def test_what_rows_in_matrix_form_need_to_be_told_is_told_before_the_first_of_them() -> None:
+    text = html.unescape(page_of("two-two-two"))
+    column, batch = text.index("In matrix form the entries"), text.index("For all examples at once")
+    assert text.index("Every quantity is for one") < column < text.index('id="z-1-matrix"')
+    assert text.count("In matrix form the entries") == 1
+    assert batch < text.index('id="grad-W-1-batch"') < text.rindex("For all examples at once")
+
+
 def test_a_line_of_code_stands_beside_the_equation_that_it_computes() -> None:
     text = page_of("two-two-two")
     row = text[text.index('id="delta-1"') : text.index('id="delta-1-matrix"')]

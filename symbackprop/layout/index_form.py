@@ -47,7 +47,8 @@ def index_sections(writer: Writer) -> Iterator[Section]:
     backward = [Section(headings["output_delta"], (sentence, *_deltas(writer, output)))]
     if hidden:
         heading = "general_delta" if writer.model.symbolic_depth else "hidden_delta"
-        backward.append(Section(headings[heading], tuple(_deltas(writer, hidden))))
+        why = Paragraph(writer.say("hidden"))
+        backward.append(Section(headings[heading], (why, *_deltas(writer, hidden))))
     backward.append(Section(headings["gradients"], tuple(_gradients(writer))))
     composite = writer.derivation.route == "composite" and not writer.model.symbolic_depth
     yield from [backward[-1], *backward[:-1]] if composite else backward

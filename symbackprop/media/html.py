@@ -15,13 +15,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import sympy as sp
 
 from symbackprop.checking.check import DEFINITION, Equality, Finding
 from symbackprop.errors import NoRule
-from symbackprop.layout.document import Block, Chain, Document, Paragraph, Row, Section, Table, chains
+from symbackprop.layout.document import (
+    Block,
+    Chain,
+    Display,
+    Document,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+    chains,
+)
 from symbackprop.layout.links import TWINS, twins
 from symbackprop.layout.writer import names_of
 from symbackprop.media import katex
@@ -70,7 +80,7 @@ class _Page:
     def keys(self) -> Keys:
         """Everything that the template is given; whatever is text in it is HTML already."""
         document = self.document
-        sections = [self._section(section) for section in document.sections]
+        sections = [self._section(number, section) for number, section in enumerate(document.sections)]
         page: Keys = {
             "words": {key: escape(text) for key, text in self.words.items()},
             "title": self.prose(document.title),
@@ -203,8 +213,19 @@ class _Page:
 
     # --- sections --------------------------------------------------------------------------------
 
-    def _section(self, section: Section) -> Keys:
-        blocks = [keys for block in section.blocks if (keys := self._block(block))]
+    @cached_property
+    def leads(self) -> list[Lead]:
+        """The paragraphs that lead to displays with rows that stand elsewhere on the page."""
+        return list(_leads(self.document.sections, self.twins))
+
+    def _section(self, number: int, section: Section) -> Keys:
+        """A section, with the paragraphs that lead to rows in matrix form that were moved here."""
+        gone = {id(lead.paragraph) for lead in self.leads if lead.moves}
+        told = [Paragraph(_ended(lead.paragraph.text)) for lead in self.leads if lead.to == number]
+        here = [block for block in section.blocks if id(block) not in gone]
+        first = next((at for at, block in enumerate(here) if not isinstance(block, Paragraph)), 0)
+        here[first:first] = told
+        blocks = [keys for block in here if (keys := self._block(block))]
         labels = [chain.label for chain in chains([section])]
         in_matrix_form = (
             bool(labels) and all(label.endswith(_IN_MATRIX_FORM) for label in labels) and bool(self.twins)
@@ -286,6 +307,42 @@ class _Page:
             "how": escape(_how(finding, self.document.words)),
             "check": self._check(finding),
         }
+
+
+class Lead(NamedTuple):
+    """A paragraph, the number of the section where its first row stands, and whether all its rows went."""
+
+    paragraph: Paragraph
+    to: int
+    moves: bool
+
+
+def _leads(sections: Sequence[Section], moved: Mapping[str, Chain]) -> Iterator[Lead]:
+    places = {chain.label: number for number, section in enumerate(sections) for chain in chains([section])}
+    new_places = {id(twin): places[label] for label, twin in moved.items()}
+    for number, section in enumerate(sections):
+        for paragraph, shown in _led_to(section):
+            found = [new_places.get(id(chain), number) for chain in shown]
+            if found and min(found) != number:
+                yield Lead(paragraph, min(found), number not in found)
+
+
+def _led_to(section: Section) -> Iterator[tuple[Paragraph, list[Chain]]]:
+    """Each paragraph that ends in a colon, with the chains that follow it up to the next paragraph."""
+    leading: Paragraph | None = None
+    shown: list[Chain] = []
+    for block in (*section.blocks, Paragraph("")):
+        if isinstance(block, Display):
+            shown += block.chains
+        elif isinstance(block, Paragraph):
+            if leading is not None and leading.text.endswith(":"):
+                yield leading, shown
+            leading, shown = block, []
+
+
+def _ended(text: str) -> str:
+    """A sentence that leads on to a formula, as one that ends."""
+    return text.removesuffix(":") + "."
 
 
 def _how(finding: Finding, words: Words) -> str:
