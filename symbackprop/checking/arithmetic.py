@@ -268,6 +268,27 @@ class Digits:
         return remembered(lambda x: high * sine(fast * x + shift) - low * sine(slow * x - 2 * shift))
 
 
+class Edges(Digits):
+    """The same, and a number that is at an edge stays there while it is moved for a slope.
+
+    So the slope at an edge, where branches meet, is that of the branch that the formula takes there, and 0
+    for an absolute value of 0.
+
+    >>> digits, edges = Digits(), Edges()
+    >>> positive = lambda arithmetic: lambda x: x if arithmetic.real(x) > 0 else arithmetic.number(0)
+    >>> [float(a.slope(positive(a), a.number(0))) for a in (digits, edges)]
+    [0.5, 0.0]
+    """
+
+    def real(self, x: Number) -> Number:
+        """The number in units of what is far larger than any move, and far smaller than what was typed."""
+        return self.context.nint(super().real(x) * 10**_EDGE)
+
+
+_EDGE = 30
+"""Numbers are at an edge if they are so many decimals close to it; the step of a first slope is at 40."""
+
+
 @cache
 def _context(digits: int) -> Any:
     context = mpmath.MPContext()

@@ -132,6 +132,8 @@ class Document:
     sections: tuple[Section, ...]
     certificate: Certificate
     words: Words = field(default_factory=load_words)
+    notes: tuple[str, ...] = ()
+    """What whoever made it should know, such as a remark that has no place in it."""
 
     def to_latex(
         self, prefix: str = "sbp", pictures: Mapping[str, Mapping[str, str]] = MappingProxyType({})
@@ -151,6 +153,7 @@ class Document:
             "fingerprint": self.fingerprint,
             "notation": self.notation.name,
             "forms": ", ".join(self.forms),
+            "notes": self.notes,
             "sections": [
                 _section_keys(section, manner) | {"picture": pictures.get(section.picture, "")}
                 for section in self.sections

@@ -19,6 +19,7 @@ from symbackprop.layout.document import (
     Certificate,
     Document,
     Section,
+    chains,
     equalities,
 )
 from symbackprop.layout.general import general_section
@@ -29,7 +30,7 @@ from symbackprop.layout.links import FORMS as LINKED
 from symbackprop.layout.links import with_links
 from symbackprop.layout.manner import Manner
 from symbackprop.layout.matrix_form import matrix_section
-from symbackprop.layout.remarks import with_remarks
+from symbackprop.layout.remarks import unprinted, with_remarks
 from symbackprop.layout.swell_form import swell_section
 from symbackprop.layout.worked_form import worked_laboratories, worked_sections
 from symbackprop.layout.writer import Writer, names_of
@@ -74,6 +75,7 @@ def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     checker = Checker(derivation, _own_laboratories(forms, writer))
     laid_out = [section for form in forms for section in _form(form, writer)]
     told = tuple(with_remarks(section, network.remarks) for section in laid_out)
+    notes = tuple(unprinted(network.remarks, told, lambda: _labels_elsewhere(forms, writer)))
     told = with_links(brief(told) if manner.detail == BRIEF else told)
     sections = with_brackets_explained(told, writer.words)
     claimed = dict.fromkeys((*equalities(sections), *code_equalities(derivation)))
@@ -82,7 +84,19 @@ def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     title = literal(network.title or words.picture("network", name=network.name))
     certificate = Certificate(findings, {**about, "forms": list(forms)})
     about_it = (network.name, network.fingerprint, title, names.notation)
-    return Document(*about_it, forms, sections, certificate, words)
+    return Document(*about_it, forms, sections, certificate, words, notes)
+
+
+def _labels_elsewhere(forms: tuple[str, ...], writer: Writer) -> dict[str, str]:
+    """The labels of forms that aren't shown, each with its form."""
+    found: dict[str, str] = {}
+    for form in (form for form in ("general", "matrix", "components", "index") if form not in forms):
+        try:
+            _refuse(form, writer)
+            found |= {chain.label: form for chain in chains(tuple(_form(form, writer)))}
+        except FormRefused:
+            continue
+    return found
 
 
 def _usual_forms(writer: Writer) -> tuple[str, ...]:

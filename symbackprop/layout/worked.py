@@ -17,7 +17,7 @@ import sympy as sp
 from symbackprop.algebra.components import written_out
 from symbackprop.algebra.equations import Partial, Program, Quantity
 from symbackprop.algebra.functions import ScalarFunction
-from symbackprop.checking.arithmetic import Digits, Key, Number
+from symbackprop.checking.arithmetic import Edges, Key, Number
 from symbackprop.checking.check import Equality, Finding, check_equality
 from symbackprop.checking.evaluate import Instance
 from symbackprop.errors import FormRefused, SymbackpropError
@@ -36,7 +36,7 @@ RATE = sp.Symbol("learning_rate", real=True)
 
 Given = Mapping[str, Mapping[Key, Number]]
 
-_TIE = Fraction(1, 10**30)
+_TIE = 1e-30
 
 
 @dataclass(frozen=True)
@@ -153,9 +153,7 @@ class Worked:
 
     def _instance(self, program: Program, sizes: dict[sp.Symbol, int], given: Given) -> Instance:
         derivatives = self.derivation.named if program is self.model.program else ()
-        return Instance(
-            program, sizes, Digits(), 0, derivatives=derivatives, values={**self.symbols, **given}
-        )
+        return Instance(program, sizes, Edges(), 0, derivatives=derivatives, values={**self.symbols, **given})
 
     # one step of gradient descent -------------------------------------------------------------------
 
@@ -227,10 +225,7 @@ def worked_example(derivation: NetworkDerivation) -> Worked:
     _refuse_open(derivation)
     worked = Worked(derivation)
     try:
-        for instance in (*worked.examples, worked.batch):
-            _refuse_ties(instance)
-    except FormRefused:
-        raise
+        _ = worked.examples, worked.batch
     except (SymbackpropError, ArithmeticError, ValueError) as error:
         raise FormRefused(f"form: worked: with the numbers of [values] there is no value: {error}") from None
     return worked
@@ -290,17 +285,13 @@ def _refuse_facts(model: Model, values: Values) -> None:
             )
 
 
-def _refuse_ties(instance: Instance) -> None:
-    """Refuse numbers at which a function has two slopes, so that a derivative has no value."""
+def ties(instance: Instance) -> Iterator[sp.Expr]:
+    """The entries whose formula is at an edge, where branches meet, with the numbers of an instance."""
     sizes = {sp.Symbol(name, integer=True, positive=True): n for name, n in instance.sizes.items()}
     for equation in instance.program:
         for entry, value in written_out(equation, {s: sp.Integer(n) for s, n in sizes.items()}):
-            for edge in _edges(value):
-                if abs(instance.value(edge)) < float(_TIE):
-                    raise FormRefused(
-                        f"form: worked: with the numbers of [values] {entry} stands where its branches meet, "
-                        "and has no slope there: change a number a little, or use index or matrix"
-                    )
+            if any(abs(instance.value(edge)) < _TIE for edge in _edges(value)):
+                yield entry
 
 
 def _edges(expr: sp.Expr) -> Iterator[sp.Expr]:
@@ -314,4 +305,4 @@ def _edges(expr: sp.Expr) -> Iterator[sp.Expr]:
             yield from _edges(node.formula.xreplace({argument("z"): node.args[0]}))
 
 
-__all__ = ["NumberLaboratory", "Worked", "worked_example"]
+__all__ = ["NumberLaboratory", "Worked", "ties", "worked_example"]

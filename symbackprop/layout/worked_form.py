@@ -18,7 +18,7 @@ from symbackprop.algebra.rules import Context, pull_out_factors
 from symbackprop.checking.check import Equality, Laboratory
 from symbackprop.checking.evaluate import Instance
 from symbackprop.layout.document import Block, Chain, Display, Paragraph, Row, Section
-from symbackprop.layout.worked import RATE, NumberLaboratory, Worked
+from symbackprop.layout.worked import RATE, NumberLaboratory, Worked, ties
 from symbackprop.layout.writer import Writer
 from symbackprop.printing.latex import latex
 from symbackprop.printing.rounding import Rounded, quantities_in, rounded
@@ -174,6 +174,9 @@ def _forward(lines: _Lines, number: int) -> Iterator[Block]:
     yield Paragraph(lines.writer.words.text("worked_example", given=inputs))
     for equation in lines.worked.model.program:
         yield Display(tuple(_entries(lines, equation, number)))
+    at_edge = [f"${latex(entry, lines.names)}$" for entry in ties(lines.instance)]
+    if at_edge:
+        yield Paragraph(lines.writer.words.text("worked_edge", entries=", ".join(at_edge)))
 
 
 def _of_example(lines: _Lines) -> Iterator[str]:
