@@ -12,7 +12,7 @@ import symbackprop as sb
 from symbackprop.checking.check import Equality
 from symbackprop.errors import SymbackpropError
 from symbackprop.layout.claims import Checker
-from symbackprop.layout.document import Display, Document
+from symbackprop.layout.document import Display, Document, chains
 from symbackprop.layout.outline import load_outline, outlines
 from symbackprop.printing.measure import expanded
 
@@ -296,3 +296,13 @@ def test_the_table_of_the_docs_is_true(update: bool) -> None:
         shown = table() + "\n"
     assert shown == table() + "\n", "run pytest tests/test_argument.py --update"
     assert "| no |" not in shown and shown.count("\n") == 2 + 54
+
+
+@pytest.mark.parametrize(("label", "outer"), [("L2-derivative", "ij"), ("L5", "ijk"), ("L5-bias", "ij")])
+def test_no_letter_counts_two_things_in_one_line(label: str, outer: str) -> None:
+    """The sum in softmax's denominator has a letter that no index around it has."""
+    document = sb.derive(sb.load(EXAMPLES / "mlp-784-128-64-10.toml")).document("layers", ("argument",))
+    chain = next(c for c in chains(document.sections) if c.label == label)
+    (line,) = (" ".join(row.lines) for row in chain.rows if "sbpexp" in " ".join(row.lines))
+    denominators = set(re.findall(r"\\sum_\{([a-z])=1\}\^\{10\} \\sbpexp", line))
+    assert denominators and not denominators & set(outer)

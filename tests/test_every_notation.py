@@ -22,9 +22,6 @@ from symbackprop.spec.catalogue import FORMS
 
 EXAMPLES = {path.stem: path for path in sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))}
 
-TOO_WIDE = {(name, "layers", "argument") for name in ("mlp-784-128-64-10", "regularised")}
-"""Products of a softmax's derivative with others, which the argument of this text has on one line."""
-
 PLAIN = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage{lmodern}
@@ -50,7 +47,7 @@ def forms(example: str, notation: str) -> tuple[str, ...]:
         except FormRefused:
             continue
         found.append(form)
-    return tuple(form for form in found if (example, notation, form) not in TOO_WIDE)
+    return tuple(found)
 
 
 def unchecked(example: str, notation: str, wanted: tuple[str, ...], language: str) -> Document:

@@ -43,7 +43,7 @@ from symbackprop.layout.outline_programs import (
 from symbackprop.layout.writer import Claim, Writer, free_of
 from symbackprop.network import argument
 from symbackprop.printing.latex import Printer, sum_sign
-from symbackprop.printing.lettering import letters_of
+from symbackprop.printing.lettering import lettered_by, letters_of
 from symbackprop.printing.matrix_latex import is_transposed, matrix_latex
 from symbackprop.printing.measure import rendered_width
 from symbackprop.printing.pieces import Binding, at_least, tex
@@ -130,7 +130,7 @@ class Desk:
         """An expression with these letters; a factor stands in parentheses if it needs them."""
         printer = Printer(self.writer.names)
         with distribute(False):
-            piece = printer.whole(expr.xreplace(letters))
+            piece = printer.whole(lettered_by(expr, self.writer.names, letters))
         return tex(at_least(piece, Binding.PRODUCT) if factor else piece)
 
 
@@ -276,8 +276,10 @@ def chain(desk: Desk, item: Item) -> Iterator[Block]:
     """A derivative of the cost as the product of the derivatives on the way, and what that comes to."""
     desk = desk.single() if item.options.get("single") else desk
     found, kind = _path(desk, item)
-    rows, before = [], found.goal
-    wanted = item.options.get("rows", ["names"])
+    rows, before = list[Row](), found.goal
+    wanted, left = item.options.get("rows", ["names"]), desk.tex(found.goal, _letters(desk, found))
+    reasons = [desk.writer.words.reason(key) for key in ("chain_rule", "derivative_in_terms_of_output")]
+    widest = max(reasons, key=len) if item.options.get("in_outputs") else reasons[0]
     for name in wanted:
         shown = _unfolded(desk, found) if name == "unfolded" else found
         after = found.product if name == "names" else shown.value
@@ -285,23 +287,45 @@ def chain(desk: Desk, item: Item) -> Iterator[Block]:
         boxed = name == wanted[-1] and name != "names" and not item.options.get("in_outputs")
         claimed = Equality(item.id, before, after, found.free, kind)
         product = _product(desk, shown, name == "names", item)
-        rows.append(Row(_lines(desk, product), reason, claimed, boxed))
+        lines = _lines(desk, product, left, widest if len(wanted) > 1 else "")
+        rows.append(Row(lines, reason, claimed, boxed))
         before = after
     if item.options.get("in_outputs"):
-        rows.append(_in_outputs(desk, found, item, kind))
-    yield Display((Chain(desk.tex(found.goal, _letters(desk, found)), tuple(rows), item.id),))
+        rows = _with_outputs(rows, _in_outputs(desk, found, item, kind, left))
+    yield Display((Chain(left, tuple(rows), item.id),))
 
 
-def _lines(desk: Desk, product: str) -> tuple[str, ...]:
-    """A product that is too long for a line, with its last factor on a line of its own."""
-    first, sign, last = product.rpartition(r" \cdot ")
-    wide = rendered_width(product, desk.writer.names.notation) > desk.writer.budget - _BESIDE_A_PRODUCT
-    whole = first.count("{") == first.count("}")
-    return (first, rf"{{}} \cdot {last}") if wide and sign and whole else (product,)
+def _with_outputs(rows: list[Row], last: Row) -> list[Row]:
+    """Rows with one more; an activation that isn't a function of one number changes nothing in it."""
+    if rows[-1].lines == last.lines:
+        return [*rows[:-1], replace(rows[-1], boxed=True)]
+    return [*rows, last]
 
 
-_BESIDE_A_PRODUCT = 24.0
-"""What a left side and a reason take beside a product, in characters."""
+def _lines(desk: Desk, product: str, left: str, reason: str) -> tuple[str, ...]:
+    """A product on as many lines as it takes, broken before the dot of a factor."""
+    room, notation = desk.writer.room(left, reason), desk.writer.names.notation
+    first, *others = _factors(product)
+    lines = [first]
+    for factor in others:
+        longer = rf"{lines[-1]} \cdot {factor}"
+        if rendered_width(longer, notation) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(rf"{{}} \cdot {factor}")
+    return tuple(lines)
+
+
+def _factors(product: str) -> list[str]:
+    """What stands between the dots of a product that aren't inside anything."""
+    found: list[str] = []
+    for part in product.split(r" \cdot "):
+        if found and found[-1].count("{") != found[-1].count("}"):
+            found[-1] += rf" \cdot {part}"
+        else:
+            found.append(part)
+    return found
+
 
 _REASONS = {"names": "chain_rule", "values": "put_in", "unfolded": "differentiate"}
 
@@ -414,7 +438,7 @@ def _sum_sign(desk: Desk, letter: sp.Expr, size: sp.Expr) -> str:
     return sum_sign((letter, 1, size), desk.writer.names)
 
 
-def _in_outputs(desk: Desk, found: Path, item: Item, kind: str) -> Row:
+def _in_outputs(desk: Desk, found: Path, item: Item, kind: str, left: str) -> Row:
     """The product with the derivative of the activation in terms of its value."""
     letters, values = _letters(desk, found), []
     for link in found.links:
@@ -425,8 +449,9 @@ def _in_outputs(desk: Desk, found: Path, item: Item, kind: str) -> Row:
         found, links=tuple(Link(link.partial, v) for link, v in zip(found.links, values, strict=True))
     )
     text = _product(desk, changed, False, item)
+    reason = desk.writer.words.reason("derivative_in_terms_of_output")
     equality = Equality(item.id, found.value, changed.value, found.free, kind)
-    return Row((text,), desk.writer.words.reason("derivative_in_terms_of_output"), equality, True)
+    return Row(_lines(desk, text, left, reason), reason, equality, True)
 
 
 def step(desk: Desk, item: Item) -> Iterator[Block]:

@@ -31,6 +31,17 @@ def lettered(expr: sp.Basic, names: Names, free: Free = ()) -> sp.Basic:
     return _Lettering(names).visit(expr, mapped, _subject(free))
 
 
+def lettered_by(expr: sp.Basic, names: Names, letters: Mapped) -> sp.Basic:
+    """An expression with these letters; a sum inside it runs over a letter that is none of them.
+
+    >>> x = sp.IndexedBase("x", real=True)
+    >>> j, k, n_1 = sp.symbols("j k n_1", integer=True, positive=True)
+    >>> lettered_by(x[j] / sp.Sum(x[k], (k, 1, n_1)), Names(), {j: k})
+    x[k]/Sum(x[j], (j, 1, n_1))
+    """
+    return _Lettering(names).visit(expr, letters, None)
+
+
 def letters_of(
     names: Names, free: Free, inner: Free = (), subject: sp.Expr | None = None
 ) -> dict[sp.Basic, sp.Expr]:
