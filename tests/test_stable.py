@@ -41,13 +41,25 @@ OWN_ACTIVATIONS = {
     "softplus squeezed": "log(1+exp(z))/(1+log(1+exp(z)))",
     "sech": "1/cosh(z)",
     "steep softmax": "exp(2*z[j])/sum(exp(2*z[i]), i)",
+    "cloglog": "1-exp(-exp(z))",
+    "gompertz": "exp(-exp(-z))",
+    "survival": "exp(-exp(z))",
+    "density of gompertz": "exp(-z-exp(-z))",
+    "hazard": "-log(1-exp(-exp(z)))",
+    "two exponentials": "exp(z)/(exp(z)+exp(-z))",
+    "root of a sigmoid": "(1+exp(-z))**(-1/2)",
+    "square of tanh": "tanh(z)**2",
+    "mean of an exponential": "(exp(z)-1)/z",
 }
+DOUBLE = ("cloglog", "gompertz", "survival", "density of gompertz", "hazard")
+"""Exponentials of exponentials."""
 OWN_COSTS = {
     "focal": FOCAL,
     "half of focal": "-y*(1-a)**2*log(a)",
     "log cosh": "log(cosh(a-y))",
     "Poisson": "a-y*log(a)",
     "Hellinger": "(sqrt(a)-sqrt(y))**2",
+    "log ratio": "(log(a)-log(y))**2",
 }
 
 
@@ -163,6 +175,12 @@ OWN_PAIRS = (
     ("softplus", "Hellinger"),
     ("softmax", "focal"),
     ("softmax", "half of focal"),
+    *((a, c) for a in DOUBLE for c in ("squared_error", "cross_entropy", "Poisson", "log ratio")),
+    *((a, c) for a in DOUBLE[:4] for c in ("binary_cross_entropy", "focal", "Hellinger")),
+    *(("two exponentials", c) for c in ("squared_error", "binary_cross_entropy", "focal", "Hellinger")),
+    *(("root of a sigmoid", c) for c in ("squared_error", "cross_entropy", "Hellinger")),
+    ("probit", "Hellinger"),
+    ("square of tanh", "squared_error"),
 )
 """What docs/numerics.md says of formulas of one's own; it also says what isn't covered."""
 
@@ -174,6 +192,24 @@ def test_formulas_of_ones_own_saturate_as_well(activation, cost):
     cost = OWN_COSTS.get(cost, cost)
     for z in mixtures(activation, 4):
         check(activation, cost, z, (0.25, 0.75, 0.5), np.float64, buffered=False)
+
+
+@pytest.mark.parametrize(
+    ("activation", "cost"), [(a, c) for a in DOUBLE for c in ("squared_error", "Poisson")]
+)
+def test_exponentials_of_exponentials_in_both_precisions(activation, cost):
+    for z in ((-1000.0, 40.0, 0.0), (-40.0, -1.0, 750.0), (1000.0, 1.0, -750.0)):
+        for dtype in TOLERANCE:
+            for buffered in (False, True):
+                own = OWN_ACTIVATIONS[activation], OWN_COSTS.get(cost, cost)
+                check(*own, z, (0.25, 0.75, 0.5), dtype, buffered)
+
+
+@pytest.mark.parametrize("name", ["square of tanh", "mean of an exponential"])
+def test_a_positive_output_of_factors_that_change_their_sign(name):
+    """The logarithm is that of their sizes: -1 is as good a place as 1."""
+    for z in ((-1.0, 1.0, 0.5), (-3.0, -0.25, 2.0)):
+        check(OWN_ACTIVATIONS[name], "-y*log(a)", z, (0.25, 0.75, 0.5), np.float64, buffered=False)
 
 
 @pytest.mark.parametrize(
@@ -247,6 +283,12 @@ def test_named_forms_mean_what_they_say(form):
         sp.exp(-(z**2)) / (1 - sp.erf(z)),
         sp.exp(2 * z) / ((1 + sp.exp(2 * z)) * sp.log(1 + sp.exp(2 * z))),
         (1 - sp.exp(-z)) * (2 - 3 / z),
+        sp.log(1 - sp.exp(-sp.exp(z))),
+        sp.exp(z) * sp.exp(-sp.exp(z)) / (1 - sp.exp(-sp.exp(z))),
+        sp.exp(-z) * sp.exp(-sp.exp(-z)) / (1 - sp.exp(-sp.exp(-z))),
+        (sp.exp(-z) - 1) * sp.exp(-z - sp.exp(-z)),
+        sp.exp(z) / (2 * sp.exp(z) + 3 * sp.exp(-z)) ** 2,
+        (1 + sp.exp(-z)) ** sp.Rational(-3, 2),
     ],
 )
 def test_stable_forms_are_equal(expr):
@@ -266,6 +308,10 @@ def test_stable_forms_are_equal(expr):
         1 - sp.exp(-(z**2)),
         sp.log(1 + sp.exp(z)) / (1 + sp.log(1 + sp.exp(z))),
         2 * sp.exp(z) + 3 * sp.exp(-z) + 5,
+        1 - sp.exp(-sp.exp(z)),
+        1 - sp.exp(-3 * sp.log(1 + sp.exp(z))),
+        sp.tanh(z) ** 2,
+        (sp.exp(z) - 1) / z,
         sp.cosh(z),
     ],
 )

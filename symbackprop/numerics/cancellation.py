@@ -11,7 +11,14 @@ from symbackprop.algebra.elimination import Z
 from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.algebra.indices import split_product
 from symbackprop.algebra.rules import Context, factor_out, output_entry, powers
-from symbackprop.numerics.logarithms import SATURATING, Definitions, one_minus_erf, with_definitions
+from symbackprop.numerics.forms import ExpOfSum, LogAbsExpm1, LogOneMinusExp, LogOneMinusExpExp
+from symbackprop.numerics.logarithms import (
+    SATURATING,
+    Definitions,
+    logarithm,
+    one_minus_erf,
+    with_definitions,
+)
 
 
 def cancelled(node: sp.Expr, definitions: Definitions) -> sp.Expr:
@@ -85,12 +92,43 @@ def _with_slope(factors: tuple[sp.Expr, ...], definitions: Definitions) -> sp.Ex
         output = _output(slope, definitions)
         below = [f for f in factors if _is_below(f, output)] if output is not None else []
         if below:
+            opened = _in_logarithms(slope, below, definitions) if _hard(slope, below) else None
+            if opened is not None:
+                return opened * sp.Mul(*(f for f in factors if f != slope and f not in below))
             written = {f: _written(f, definitions) for f in below}
             formula = as_product(derivative(slope.formula, Z)).xreplace({Z: slope.args[0]})
             written[slope] = formula
             parts = (power for f in factors for power in powers(written.get(f, f)))
             return sp.Mul(*(base**exponent for base, exponent in parts))
     return product
+
+
+def _hard(slope: ScalarFunction, below: list[sp.Expr]) -> bool:
+    """Whether both vanish in a way that no fraction shows: below a root, or as tanh(exp(z)) does."""
+    formula = slope.formula
+    nested = formula is not None and any(n.args[0].has(sp.exp) for n in formula.atoms(*SATURATING[1:]))
+    return nested or not all(factor.as_base_exp()[1].is_Integer for factor in below)
+
+
+def _in_logarithms(slope: ScalarFunction, below: list[sp.Expr], definitions: Definitions) -> sp.Expr | None:
+    """f'(z)/a^p = exp(log f'(z) - p log a), where both logarithms are understood and f' has one sign."""
+    formula = as_product(derivative(slope.formula, Z)).xreplace({Z: slope.args[0]})
+    sign = -1 if formula.could_extract_minus_sign() else 1
+    above = _logarithm_of_one_sign(sign * formula)
+    powers_below = [factor.as_base_exp() for factor in below]
+    logs = [logarithm(as_product(with_definitions(base, definitions))) for base, _ in powers_below]
+    if above is None or None in logs:
+        return None
+    total = above + sum(exponent * log for (_, exponent), log in zip(powers_below, logs, strict=True))
+    return sign * ExpOfSum(sp.expand(total))
+
+
+def _logarithm_of_one_sign(value: sp.Expr) -> sp.Expr | None:
+    """The logarithm of a product all of whose factors are positive; ``None`` where one may not be."""
+    found = logarithm(value)
+    if found is None or found.has(LogAbsExpm1, LogOneMinusExp, LogOneMinusExpExp):
+        return None
+    return found if all(log.args[0].is_positive for log in found.atoms(sp.log)) else None
 
 
 def _is_below(factor: sp.Expr, output: sp.Expr) -> bool:

@@ -33,6 +33,12 @@ class Expm1(sp.Function):  # type: ignore[misc]
     is_real = True
 
 
+class ExpOfSum(sp.Function):  # type: ignore[misc]
+    """exp(u), which isn't taken apart: its terms may be large where their sum isn't. Printed as exp(u)."""
+
+    is_real = True
+
+
 class Exprel(sp.Function):  # type: ignore[misc]
     """(exp(u) - 1) / u, which goes on through u = 0 as 1."""
 
@@ -41,6 +47,18 @@ class Exprel(sp.Function):  # type: ignore[misc]
 
 class LogOneMinusExp(sp.Function):  # type: ignore[misc]
     """log(1 - exp(u)), for a u below 0."""
+
+    is_real = True
+
+
+class LogOneMinusExpExp(sp.Function):  # type: ignore[misc]
+    """log(1 - exp(-exp(u)))."""
+
+    is_real = True
+
+
+class LogAbsExpm1(sp.Function):  # type: ignore[misc]
+    """log(|exp(u) - 1|)."""
 
     is_real = True
 
@@ -68,8 +86,11 @@ MEANING: Mapping[type, Callable[..., sp.Expr]] = {
     Softplus: lambda u: sp.log(1 + sp.exp(u)),
     LogSoftplus: lambda u: sp.log(sp.log(1 + sp.exp(u))),
     Expm1: lambda u: sp.exp(u) - 1,
+    ExpOfSum: lambda u: sp.exp(u),
     Exprel: lambda u: (sp.exp(u) - 1) / u,
     LogOneMinusExp: lambda u: sp.log(1 - sp.exp(u)),
+    LogOneMinusExpExp: lambda u: sp.log(1 - sp.exp(-sp.exp(u))),
+    LogAbsExpm1: lambda u: sp.log(sp.Abs(sp.exp(u) - 1)),
     Erfc: lambda u: 1 - sp.erf(u),
     LogErfc: lambda u: sp.log(1 - sp.erf(u)),
     Erfcx: lambda u: sp.exp(u**2) * (1 - sp.erf(u)),

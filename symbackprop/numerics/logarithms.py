@@ -15,7 +15,14 @@ from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.algebra.indices import outermost
 from symbackprop.algebra.rules import powers
 from symbackprop.network import argument
-from symbackprop.numerics.forms import LogErfc, LogOneMinusExp, LogSoftplus, Softplus
+from symbackprop.numerics.forms import (
+    LogAbsExpm1,
+    LogErfc,
+    LogOneMinusExp,
+    LogOneMinusExpExp,
+    LogSoftplus,
+    Softplus,
+)
 
 _MOST_TERMS = 3
 _HYPERBOLIC = (sp.tanh, sp.sinh, sp.cosh)
@@ -56,21 +63,36 @@ def written_out(expr: sp.Expr) -> sp.Expr:
 
 
 def logarithm(value: sp.Expr) -> sp.Expr | None:
-    """The logarithm of a positive value as a sum; ``None`` where none of its factors is understood."""
+    """The logarithm of a positive value as a sum; ``None`` where none of its factors is understood.
+
+    Of a positive product single factors may be negative: e^u - 1 and u, or a square's base. Unless there is
+    just one that may be, it is the logarithm of their sizes.
+
+    >>> z = sp.Symbol("z", real=True)
+    >>> logarithm((1 - sp.exp(z)) ** 2)
+    2*LogAbsExpm1(z)
+    """
     value = value.rewrite(_HYPERBOLIC, sp.exp) if value.has(*_HYPERBOLIC) else value
     above, below = sp.fraction(sp.together(value))
     above = sp.expand(above) if isinstance(above, sp.Add) else above
-    terms, rest = [], sp.S.One
-    for sign, side in ((1, above), (-1, below)):
-        for base, exponent in powers(side):
-            found = _of_factor(base)
-            if found is None:
-                rest *= base ** (sign * exponent)
-            else:
-                terms.append(sign * exponent * found)
+    factors = [(base, sign * e) for sign, side in ((1, above), (-1, below)) for base, e in powers(side)]
+    found = [(base, exponent, _of_factor(base)) for base, exponent in factors]
+    terms = [exponent * log for _, exponent, log in found if log is not None]
+    rest = sp.Mul(*(base**exponent for base, exponent, log in found if log is None))
     if not terms or rest.has(sp.exp):
         return None
+    either = [exponent for _, exponent, log in found if log is not None and log.has(*_ONE_SIGN)]
+    if either and not (len(either) == 1 and either[0].is_odd and rest.is_positive):
+        terms, rest = [_of_size(term) for term in terms], sp.Abs(rest)
     return sp.Add(*terms, sp.S.Zero if rest == 1 else sp.log(rest))
+
+
+_ONE_SIGN = (LogOneMinusExp, LogOneMinusExpExp)
+
+
+def _of_size(log: sp.Expr) -> sp.Expr:
+    """The logarithm of the size of a difference, where that of the difference stood."""
+    return log.replace(LogOneMinusExp, LogAbsExpm1)
 
 
 def _of_factor(base: sp.Expr) -> sp.Expr | None:
@@ -100,8 +122,22 @@ def _of_sum(base: sp.Add) -> sp.Expr | None:
         return _folded(sorted(logs, key=lambda log: (bool(log.free_symbols), sp.default_sort_key(log))))
     if len(logs) == 2 and sum(signs) == 0:
         plus, minus = logs if signs[0] > 0 else reversed(logs)
-        return plus + LogOneMinusExp(sp.expand(minus - plus))
+        return plus + log_one_minus_exp(sp.expand(minus - plus))
     return None
+
+
+def log_one_minus_exp(exponent: sp.Expr) -> sp.Expr:
+    """log(1 - e^u), by the logarithm of -u where u comes nearer to 0 than a number can.
+
+    >>> z = sp.Symbol("z", real=True)
+    >>> log_one_minus_exp(-2 * sp.exp(z)), log_one_minus_exp(-(z**2))
+    (LogOneMinusExpExp(z + log(2)), LogOneMinusExp(-z**2))
+    """
+    number, factor = exponent.as_coeff_Mul()
+    inner = {sp.exp: lambda u: u, Softplus: LogSoftplus}.get(factor.func)
+    if inner is None or not number.is_negative:
+        return LogOneMinusExp(exponent)
+    return LogOneMinusExpExp(inner(*factor.args) + sp.log(-number))
 
 
 def _folded(logs: list[sp.Expr]) -> sp.Expr:

@@ -7,7 +7,7 @@ a few of the forms are functions with a name, which the code printer knows how t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import sympy as sp
 
@@ -15,8 +15,14 @@ from symbackprop.algebra.equations import Equation
 from symbackprop.algebra.rules import everywhere, powers
 from symbackprop.numerics.cancellation import cancelled, opened_complement
 from symbackprop.numerics.complements import cancelled_poles
-from symbackprop.numerics.forms import Erfc, Erfcx, Expm1, Exprel, Sigmoid, Softplus
-from symbackprop.numerics.logarithms import one_minus_erf, one_plus_exp, opened_logarithm, with_definitions
+from symbackprop.numerics.forms import Erfc, Erfcx, Expm1, ExpOfSum, Exprel, Sigmoid, Softplus
+from symbackprop.numerics.logarithms import (
+    log_one_minus_exp,
+    one_minus_erf,
+    one_plus_exp,
+    opened_logarithm,
+    with_definitions,
+)
 
 
 def stable(expr: sp.Expr, definitions: Mapping[str, Equation] | None = None) -> sp.Expr:
@@ -38,7 +44,11 @@ def stable(expr: sp.Expr, definitions: Mapping[str, Equation] | None = None) -> 
     opened = everywhere(lambda node: opened_logarithm(node, known), opened)
     opened = everywhere(_tanh_quotient, everywhere(lambda node: cancelled(node, known), opened))
     opened = everywhere(lambda node: _opened_product(node, known), opened)
-    return everywhere(_stable_node, opened)
+    formed = everywhere(_stable_node, opened)
+    if formed.has(sp.exp):
+        formed = everywhere(_stable_node, everywhere(_of_two_exponentials, formed))
+    bounded = everywhere(_bounded, formed)
+    return everywhere(lambda node: sp.exp(*node.args) if isinstance(node, ExpOfSum) else node, bounded)
 
 
 def _stable_node(node: sp.Expr) -> sp.Expr:
@@ -58,23 +68,28 @@ def _stable_node(node: sp.Expr) -> sp.Expr:
 
 def _sigmoid_power(node: sp.Pow) -> sp.Expr:
     """Inverses: (1 + exp(u))^-n = sigmoid(-u)^n, cosh(u)^-2 = 4 sigmoid(2u) sigmoid(-2u), erfc."""
-    if not (node.exp.is_Integer and node.exp.is_negative):
+    if not (node.exp.is_number and node.exp.is_negative):
+        return node
+    inner = one_plus_exp(node.base)
+    if inner is not None:
+        return Sigmoid(-inner) ** (-node.exp)
+    if not node.exp.is_Integer:
         return node
     if isinstance(node.base, sp.cosh):
         twice = 2 * node.base.args[0]
         return (4 * Sigmoid(twice) * Sigmoid(-twice)) ** (-node.exp / 2)
     tail = one_minus_erf(node.base)
-    if tail is not None:
-        return Erfc(tail) ** node.exp
-    inner = one_plus_exp(node.base)
-    return node if inner is None else Sigmoid(-inner) ** (-node.exp)
+    return node if tail is None else Erfc(tail) ** node.exp
 
 
 def _softplus(node: sp.log) -> sp.Expr:
-    """log(1 + exp(u)) = softplus(u), and log(cosh(u)) = softplus(2u) - u - log(2)."""
+    """log(1 + exp(u)) = softplus(u), log(cosh(u)) = softplus(2u) - u - log(2), and log(1 - exp(u))."""
     if isinstance(node.args[0], sp.cosh):
         inner = node.args[0].args[0]
         return Softplus(2 * inner) - inner - sp.log(2)
+    number, difference = node.args[0].as_coeff_Mul()
+    if number == -1 and isinstance(difference, Expm1):
+        return log_one_minus_exp(difference.args[0])
     inner = one_plus_exp(node.args[0])
     return node if inner is None else Softplus(inner)
 
@@ -134,6 +149,9 @@ def _quotient(factors: dict[sp.Expr, sp.Expr], difference: Expm1) -> dict[sp.Exp
     """(exp(c u) - 1)/u = c exprel(c u), which is no 0/0 where u is 0; and its inverse."""
     number, inner = difference.args[0].as_coeff_Mul()
     up, down = factors[difference], factors.get(inner, sp.S.Zero)
+    if isinstance(inner, sp.exp) and not down:
+        factors = _taken_out(factors, inner)
+        down = factors.get(inner, sp.S.Zero)
     if not (up.is_Integer and down.is_Rational and up * down < 0):
         return factors
     count = min(abs(up), sp.ceiling(abs(down))) * sp.sign(up)
@@ -141,6 +159,14 @@ def _quotient(factors: dict[sp.Expr, sp.Expr], difference: Expm1) -> dict[sp.Exp
     changed[Exprel(difference.args[0])] = count
     changed[number] = changed.get(number, sp.S.Zero) + count
     return changed
+
+
+def _taken_out(factors: dict[sp.Expr, sp.Expr], wanted: sp.exp) -> dict[sp.Expr, sp.Expr]:
+    """The factors with exp(u) for 1/exp(-u), where they have that."""
+    if 1 / wanted not in factors:
+        return factors
+    others = {base: exponent for base, exponent in factors.items() if base != 1 / wanted}
+    return {**others, wanted: -factors[1 / wanted]}
 
 
 def _tanh_quotient(node: sp.Expr) -> sp.Expr:
@@ -204,6 +230,72 @@ def _flipped(term: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
     return sp.expand_mul(-coefficient * inner), coefficient * Softplus(-inner)
 
 
+def _of_two_exponentials(node: sp.Expr) -> sp.Expr:
+    """(b e^p + c e^q)^-n = b^-n e^(-n p) sigmoid(p - q - log(c/b))^n for positive numbers b and c."""
+    if not isinstance(node, sp.Pow) or not (node.exp.is_number and node.exp.is_negative):
+        return node
+    parts = [_exponential(term) for term in sp.Add.make_args(node.base)]
+    if len(parts) != 2 or None in parts:
+        return node
+    known = (part for part in parts if part is not None)
+    (b, p), (c, q) = sorted(known, key=lambda part: (part[1] != 0, sp.default_sort_key(part[1])))
+    return b**node.exp * sp.exp(node.exp * p) * Sigmoid(sp.expand(p - q) - sp.log(c / b)) ** (-node.exp)
+
+
+def _exponential(term: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
+    """c and u for c exp(u) with a positive number c; u is 0 for a number alone."""
+    number, factor = term.as_coeff_Mul()
+    if not number.is_positive or not (factor == 1 or isinstance(factor, sp.exp)):
+        return None
+    return number, factor.args[0] if factor != 1 else sp.S.Zero
+
+
+BOUND = 80
+"""exp(-exp(80)) is 0 in any precision, and exp(80) times a factor of some thousands is a number in any."""
+
+_LARGEST_FACTOR = 1000
+
+
+def _bounded(node: sp.Expr) -> sp.Expr:
+    """exp(-exp(u)) = exp(-exp(min(u, 80))) to the last digit: what overflows makes it 0 all the same."""
+    if isinstance(node, sp.Mul):
+        return _bounded_product(node)
+    if isinstance(node, sp.exp | Expm1 | Exprel | Softplus | ExpOfSum):
+        signs: tuple[int, ...] = (-1,)
+    elif isinstance(node, sp.tanh | sp.erf | Erfc | Sigmoid):
+        signs = (-1, 1)
+    else:
+        return node
+    terms = [_held(term, signs) for term in sp.Add.make_args(node.args[0])]
+    return node.func(sp.Add(*terms))
+
+
+def _bounded_product(node: sp.Mul) -> sp.Expr:
+    """Beside exp(-exp(min(u, 80))) every other exponential of u is one of min(u, 80) as well."""
+    bounds = {bound for factor in node.args if isinstance(factor, sp.exp) for bound in _bounds(factor)}
+    changed = list(node.args)
+    for bound in bounds:
+        (inner,) = (arg for arg in bound.args if arg != BOUND)
+        number, variable = inner.as_coeff_Mul()
+        changed = [_clamp(factor, variable, bound / number) for factor in changed]
+    return sp.Mul(*changed) if changed != list(node.args) else node
+
+
+def _bounds(vanishing: sp.exp) -> Iterator[sp.Expr]:
+    for term in sp.Add.make_args(vanishing.args[0]):
+        number, factor = term.as_coeff_Mul()
+        if number.is_negative and isinstance(factor, sp.exp) and isinstance(factor.args[0], sp.Min):
+            yield factor.args[0]
+
+
+def _held(term: sp.Expr, signs: tuple[int, ...]) -> sp.Expr:
+    number, factor = term.as_coeff_Mul()
+    small = 1 <= _LARGEST_FACTOR * abs(number) <= _LARGEST_FACTOR**2
+    if not isinstance(factor, sp.exp) or factor.has(sp.Min) or not small or sp.sign(number) not in signs:
+        return term
+    return number * sp.exp(sp.Min(factor.args[0], BOUND, evaluate=False))
+
+
 # --- what may be 0, or too large, by rounding ----------------------------------------------------
 
 
@@ -262,6 +354,7 @@ def _clamp(branch: sp.Expr, variable: sp.Expr, clamped: sp.Expr) -> sp.Expr:
     """The clamped argument inside functions that can overflow; elsewhere the branch stays as it is."""
 
     def visit(node: sp.Expr) -> sp.Expr:
-        return node.xreplace({variable: clamped}) if isinstance(node, sp.exp | Expm1 | sp.log) else node
+        grows = isinstance(node, sp.exp | Expm1 | sp.log) and not node.has(clamped)
+        return node.xreplace({variable: clamped}) if grows else node
 
     return everywhere(visit, branch)
