@@ -1,7 +1,9 @@
 """Time per gradient as a multiple of the floor, with one thread; memory; how long the code takes to make.
 
 ``python -m benchmarks gradients`` measures everything, ``python -m benchmarks gradients 2 5`` two of the
-workloads; ``--quick`` leaves out other people's libraries, ``--plot FILE`` draws what was measured.
+workloads; ``--quick`` leaves out other people's libraries. ``--plot FILE`` draws what was measured, and
+``--table FILE`` writes the tables into a text between the lines ``<!-- gradients -->`` and
+``<!-- end of gradients -->``. At the end stands, for each workload, what ``make_gradients`` is slower than.
 
 Every library runs in a process of its own, beside the floor and ``make_gradients``, so that one's threads
 and caches don't disturb another. They take turns; in a turn each runs a few times in a row, as in
@@ -15,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +118,10 @@ def kept(workload: Workload) -> int:
     return 8 * workload.batch * sum(workload.widths[1:])
 
 
+SMALL = 100_000
+"""Bytes of activations below which Python's own objects are most of what memory there is."""
+
+
 def memory(workload: Workload) -> float:
     """Peak memory of make_gradients beyond parameters, data and gradients, over :func:`kept`."""
     module = sb.derive(sb.from_mapping(workload.spec)).compile()
@@ -143,7 +149,7 @@ def growth() -> float:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print a table for each dtype, and the figures of memory and generation."""
+    """Print a table for each dtype, the figures of memory and generation, and what is quicker."""
     given = arguments or []
     if given[:1] == ["--here"]:
         print(json.dumps(measure_here(int(given[1]), given[2], " ".join(given[3:]))))
@@ -151,21 +157,68 @@ def main(arguments: list[str] | None = None) -> None:
     numbers = [int(word) for word in given if word in "12345"] or [*range(1, len(WORKLOADS) + 1)]
     groups = [NUMPY] if "--quick" in given else [NUMPY, *CONTENDERS]
     print(f"OpenBLAS kernel: {kernel()}, NumPy {np.__version__}\n")
-    tables = {}
-    for dtype in DTYPES:
-        columns: dict[str, Measured] = {}
-        for number in numbers:
-            found = [measured(number, dtype, group) for group in groups]
-            columns[WORKLOADS[number - 1].name] = {k: v for part in reversed(found) for k, v in part.items()}
-        tables[dtype] = columns
-        print(table(dtype, columns), flush=True)
+    tables = {dtype: columns(numbers, dtype, groups) for dtype in DTYPES}
     for number in numbers:
         workload = WORKLOADS[number - 1]
         used, seconds = memory(workload), seconds_to_generate(workload)
-        print(f"workload {number}: memory {used:.3f} of the activations; code made in {seconds:.2f} s")
+        said = f"memory {used:.2f} of the activations; " if kept(workload) > SMALL else ""
+        print(f"workload {number}: {said}code made in {seconds:.2f} s")
     print(f"time to make the code grows as depth^{growth():.2f} from 10 to 160 layers")
+    print(*verdicts(tables), sep="\n")
     if "--plot" in given:
         plot(tables, Path(given[given.index("--plot") + 1]))
+    if "--table" in given:
+        write_between(Path(given[given.index("--table") + 1]), tables)
+
+
+def columns(numbers: Sequence[int], dtype: str, groups: Sequence[str]) -> dict[str, Measured]:
+    """What was measured of each workload, printed as a table."""
+    found = {}
+    for number in numbers:
+        parts = {group: measured(number, dtype, group) for group in groups}
+        merged = {k: v for part in reversed(parts.values()) for k, v in part.items()}
+        beside = {BESIDE + group: part[OURS] for group, part in parts.items() if part and group != NUMPY}
+        found[WORKLOADS[number - 1].name] = merged | beside
+    print(table(dtype, found), flush=True)
+    return found
+
+
+BESIDE = f"{OURS} beside "
+"""What stands before a library's name for the figure of ``make_gradients`` in that library's process."""
+
+NOT_SLOWER_THAN = ("NumPy, textbook", "PyTorch eager", "HIPS autograd", "JAX jit")
+"""What ``make_gradients`` is never to be slower than."""
+
+
+def verdicts(tables: Mapping[str, Mapping[str, Measured]]) -> Iterator[str]:
+    """A line for each workload and dtype: what of those is quicker, and what wasn't measured."""
+    for dtype, columns in tables.items():
+        for workload, found in columns.items():
+            missing = [name for name in NOT_SLOWER_THAN if name not in found]
+            slower = [_slower(found, name) for name in NOT_SLOWER_THAN if name in found]
+            verdict = ", ".join(text for text in slower if text) or "none of them"
+            line = f"{workload}, {dtype}: {OURS} is slower than {verdict}"
+            yield f"{line}; not measured: {', '.join(missing)}" if missing else line
+
+
+def _slower(found: Measured, name: str) -> str:
+    """What is quicker than ``make_gradients`` in the same process, with both ratios; nothing if it isn't."""
+    own, other = found.get(BESIDE + name, found[OURS])[1], found[name][1]
+    return f"{name} ({own:.3g} beside {other:.3g})" if other < own else ""
+
+
+BEGIN, END = "<!-- gradients -->", "<!-- end of gradients -->"
+
+
+def write_between(path: Path, tables: Mapping[str, Mapping[str, Measured]]) -> None:
+    """Put the tables into a text, between its two marks."""
+    text = path.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        sys.exit(f"{path}: there must be one line {BEGIN} and one line {END}, with the tables between them")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    found = "\n".join(table(dtype, columns) for dtype, columns in tables.items())
+    path.write_text(f"{before}{BEGIN}\n{found}{END}{after}", encoding="utf-8")
 
 
 def kernel() -> str:
@@ -182,7 +235,7 @@ ORDER = (FLOOR, "NumPy, textbook", "NumPy, by hand", "cost_and_gradients", OURS,
 
 def table(title: str, columns: Mapping[str, Measured]) -> str:
     """Ratios as markdown, a column a workload; the floor in microseconds."""
-    found = {name for column in columns.values() for name in column}
+    found = {name for column in columns.values() for name in column if not name.startswith(BESIDE)}
     names = [*(n for n in ORDER if n in found), *sorted(found - set(ORDER))]
     lines = [f"| {title} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name in names:
@@ -194,6 +247,11 @@ def table(title: str, columns: Mapping[str, Measured]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _shown(column: Measured) -> list[str]:
+    """What is drawn of a column."""
+    return [name for name in column if name != FLOOR and not name.startswith(BESIDE)]
+
+
 def plot(tables: Mapping[str, Mapping[str, Measured]], path: Path) -> None:
     """Every contender's ratio on every workload, on a logarithmic axis, a panel for each dtype."""
     import matplotlib
@@ -201,9 +259,9 @@ def plot(tables: Mapping[str, Mapping[str, Measured]], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, panels = plt.subplots(1, len(tables), figsize=(11, 4.2), sharey=True)
+    figure, panels = plt.subplots(1, len(tables), figsize=(11, 4.2), sharey=True, layout="constrained")
     for panel, (dtype, columns) in zip(np.atleast_1d(panels), tables.items(), strict=True):
-        names = dict.fromkeys(name for column in columns.values() for name in column if name != FLOOR)
+        names = dict.fromkeys(name for column in columns.values() for name in _shown(column))
         for place, name in enumerate(names):
             heights = [column.get(name, (0, float("nan")))[1] for column in columns.values()]
             own = name in (OURS, "numba target")
@@ -214,8 +272,8 @@ def plot(tables: Mapping[str, Mapping[str, Measured]], path: Path) -> None:
         panel.set_xticks(range(len(columns)), [name.split(":")[0] for name in columns])
         panel.set_yticks([0.5, 1, 2, 5, 10, 20, 50, 100], ["0.5", "1", "2", "5", "10", "20", "50", "100"])
     np.atleast_1d(panels)[0].set_ylabel("time per gradient / matrix products alone")
-    np.atleast_1d(panels)[-1].legend(fontsize=7, loc="upper right")
-    figure.tight_layout()
+    handles, labels = np.atleast_1d(panels)[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, loc="outside right center")
     figure.savefig(path, dpi=110)
 
 
