@@ -169,6 +169,7 @@ def cli() -> None:
     metavar="LABEL",
     help="Which equation or picture --to standalone is for, such as delta-1 or network.",
 )
+@click.option("--update", default="", metavar="RULE", help=f"With a training step: {', '.join(UPDATES)}.")
 @click.option(
     "--katex",
     default=None,
@@ -192,6 +193,7 @@ def derive(
     digits: int,
     detail: str,
     only: tuple[str, ...],
+    update: str,
     katex: Path | None,
     templates: Path | None,
     wrt: tuple[str, ...],
@@ -207,12 +209,14 @@ def derive(
         _known("--to", formats, FORMATS)
         if only and "standalone" not in formats:
             raise SymbackpropError("--only: this goes with --to standalone")
+        if update:
+            _known("--update", (update,), {name: rule.description for name, rule in UPDATES.items()})
         network = _load(spec, hidden, output_activation, cost)
         with progress(f"deriving {network.name}"):
             derivation = derive_network(network, route, wrt)
         target = folder / network.name
         shared = os.path.relpath(katex, target) if katex else ""
-        manner = Manner(notation, forms, digits, detail, language)
+        manner = Manner(notation, forms, digits, detail, language, update=update)
         order = Order(derivation, manner, only, shared)
         _write_all(order, formats, target)
 

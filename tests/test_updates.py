@@ -1,5 +1,8 @@
 """Training steps: the generated update is its formulas, and networks learn with it, on every target."""
 
+import re
+import subprocess
+import sys
 from functools import cache
 
 import numpy as np
@@ -9,6 +12,10 @@ from sklearn.datasets import load_digits, make_moons
 from sklearn.model_selection import train_test_split
 
 import symbackprop as sb
+from symbackprop.layout.document import chains
+from symbackprop.layout.manner import Manner
+from symbackprop.media.files import Order
+from symbackprop.notation.notation import notations
 from symbackprop.spec.catalogue import UPDATES
 
 RULES = sorted(UPDATES)
@@ -138,3 +145,55 @@ def test_two_moons(target):
     outputs = plain.forward({name: np.asarray(value) for name, value in parameters.items()}, fresh)
     assert costs[-1] < 0.1 * costs[0]
     assert np.mean((outputs[:, 0] > 0.5) == truth) > 0.97
+
+
+# --- the rule as text --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("notation", sorted(notations()))
+@pytest.mark.parametrize("rule", UPDATES)
+def test_the_text_and_the_code_have_the_same_formulas(rule, notation):
+    derivation = sb.derive(sb.load("2-3-2"))
+    order = Order(derivation, Manner(notation, forms=("matrix",), update=rule))
+    text, code = order.document.to_latex(), order.code
+    in_code = re.findall(r"# \(update-(\w+)\)", code)
+    in_text = re.findall(r"\\label\{sbp:.*?:update-(\w+)\}", text)
+    assert sorted(in_text) == sorted([*in_code, "g"])
+    assert len(in_text) == len(UPDATES[rule].equations) + 1
+
+
+@pytest.mark.parametrize("notation", sorted(notations()))
+def test_no_letter_of_a_rule_means_something_else(notation):
+    order = Order(sb.derive(sb.load("2-3-2")), Manner(notation, forms=("index",), update="adam"))
+    *_, last = order.document.sections
+    before = Order(order.derivation, Manner(notation, forms=("index",))).document.to_latex()
+    lefts = [chain.left for chain in chains([last])]
+    assert len(set(lefts)) == len(lefts) == len(UPDATES["adam"].equations) + 1
+    assert not [left for left in lefts if left in before]
+
+
+def test_an_open_symbol_of_the_spec_keeps_its_letter():
+    spec = {
+        "name": "open",
+        "input": {"size": 2},
+        "layers": [{"size": 2, "activation": {"symbol": "g"}}],
+        "cost": {"kind": "squared_error", "scale": "theta*mu"},
+    }
+    document = Order(sb.derive(sb.from_mapping(spec)), Manner(update="momentum")).document
+    lefts = [chain.left for chain in chains(document.sections[-1:])]
+    assert lefts == [rf"\sbpsymbol{{{letter}}}" for letter in (r"\gamma", "v", r"\vartheta")]
+    assert r"\alpha" in document.to_latex()
+
+
+def test_a_derivation_without_a_rule_has_no_training_step():
+    order = Order(sb.derive(sb.load("2-2")))
+    assert "update" not in order.code and "update-" not in order.document.to_latex()
+
+
+def test_the_command_knows_the_rules(tmp_path):
+    run = [sys.executable, "-m", "symbackprop", "derive", "2-2", "-o", str(tmp_path), "--update"]
+    done = subprocess.run([*run, "momentum"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "training_step" in next(tmp_path.rglob("*_gradients.py")).read_text()
+    wrong = subprocess.run([*run, "rmsprop"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2 and "there are sgd, momentum, adam" in wrong.stderr

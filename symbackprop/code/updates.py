@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import sympy as sp
@@ -28,17 +29,26 @@ def rule_named(name: str) -> UpdateRule:
     return UPDATES[name]
 
 
+def quantities_of(rule: UpdateRule) -> tuple[str, ...]:
+    """The names of everything that a rule's formulas are made of.
+
+    >>> quantities_of(rule_named("momentum"))
+    ('p', 'g', 'v', 'learning_rate', 'momentum')
+    """
+    return tuple(dict.fromkeys(("p", "g", *rule.states, *rule.equations, *rule.settings)))
+
+
 def equations_of(rule: UpdateRule) -> Mapping[str, sp.Expr]:
     """What each quantity of a rule becomes, as expressions in what it was and the gradient.
 
     >>> equations_of(rule_named("momentum"))["p"]
     -learning_rate*v + p
     """
-    names = ("p", "g", *rule.states, *rule.settings)
-    found = {}
+    names, found = quantities_of(rule), {}
     for target, text in rule.equations.items():
-        others = tuple(name for name in names if name != target)
-        found[target] = parse_formula(text, (target, *others)).expr
+        read = [name for name in names if re.search(rf"\b{name}\b", text)]
+        others = tuple(name for name in names if name not in read)
+        found[target] = parse_formula(text, (*read, *others)).expr
     return found
 
 
@@ -48,7 +58,7 @@ def update_source(name: str, target: str, options: str, passed_options: str) -> 
     ``options`` are the keyword arguments of the gradients as they are declared, and as they are passed on.
     """
     rule = rule_named(name)
-    codes = {name: Code(name) for name in ("p", "g", *rule.states, *rule.settings)}
+    codes = {name: Code(name) for name in quantities_of(rule)}
     operands = {argument(name): code for name, code in codes.items()}
     equations = equations_of(rule)
     lines = [(key, scalar_code(expr, operands, Names({})).text) for key, expr in equations.items()]
@@ -60,6 +70,7 @@ def update_source(name: str, target: str, options: str, passed_options: str) -> 
             "rule": name,
             "description": rule.description,
             "settings": [f"{key}={value!r}" for key, value in rule.settings.items()],
+            "states": own,
             "own": [(state, LIKE[rule.states[state]]) for state in own],
             "shared": [(state, float(rule.states[state])) for state in shared],
             "shared_lines": [(key, code) for key, code in lines if key in rule.shared],

@@ -32,6 +32,7 @@ from symbackprop.layout.manner import Manner
 from symbackprop.layout.matrix_form import matrix_section
 from symbackprop.layout.remarks import unprinted, with_remarks
 from symbackprop.layout.swell_form import swell_section
+from symbackprop.layout.update_form import update_section
 from symbackprop.layout.worked_form import worked_laboratories, worked_sections
 from symbackprop.layout.writer import Writer, names_of
 from symbackprop.notation.notation import load_notation
@@ -78,6 +79,8 @@ def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     notes = tuple(unprinted(network.remarks, told, lambda: _labels_elsewhere(forms, writer)))
     told = with_links(brief(told) if manner.detail == BRIEF else told)
     sections = with_brackets_explained(told, writer.words)
+    if manner.update:
+        sections = (*sections, update_section(writer, manner.update, sections))
     claimed = dict.fromkeys((*equalities(sections), *code_equalities(derivation)))
     findings = tuple(checker.check(equality) for equality in claimed)
     about = {"network": network.name, "fingerprint": network.fingerprint, "route": derivation.route}

@@ -77,6 +77,28 @@ def _same(what: str, names: list[str], taken: Mapping[str, str]) -> Iterator[tup
             yield f"{what} {name}", letter, meaning
 
 
+def taken_letters(model: Model, notation: Notation) -> set[str]:
+    """Every letter that means something in a text about this network."""
+    own = [*_functions(model, notation), *_open_symbols(model), *_depth(model), *_sizes(model)]
+    index = notation.index
+    written = {
+        *_quantities(notation),
+        *_layers(notation),
+        index.here,
+        index.before,
+        index.after,
+        index.example,
+    }
+    written = {*map(_without_words, written), notation["sbpsizeletter"].definition}
+    # a letter inside a longer sign, as in E(X, \theta), is taken as well
+    parts = {part for sign in written for part in re.findall(r"\\[A-Za-z]+|[A-Za-z]", sign)}
+    return written | parts | {letter_of(name) for name in own}
+
+
+def _without_words(sign: str) -> str:
+    return re.sub(r"\\(operatorname|mathit|mathrm|text)\{[^{}]*\}", "", sign)
+
+
 # --- what a notation has -------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ class Manner:
     ``digits`` is how many decimals the numbers of a worked example have; ``detail`` is ``full``, every
     step with its reason, or ``brief``, the results alone; ``budget`` is how many characters a line holds,
     and ``links`` says whether there is to be room beside it for a link to the same line in another form.
+    ``update`` is the rule of a training step that is shown at the end and in the code; without a name, none.
     """
 
     notation: str = DEFAULT
@@ -26,3 +27,4 @@ class Manner:
     language: str = DEFAULT_LANGUAGE
     budget: float = ARTICLE
     links: bool = True
+    update: str = ""

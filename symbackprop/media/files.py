@@ -54,6 +54,12 @@ class Order:
         """What the names of all files start with."""
         return self.derivation.network.name
 
+    @property
+    def code(self) -> str:
+        """The generated module, with a training step if one is asked for."""
+        rule = self.manner.update
+        return self.derivation.module_source(update=rule) if rule else self.derivation.code
+
     @cached_property
     def document(self) -> Document:
         """The derivation laid out for a page of paper."""
@@ -124,7 +130,7 @@ def derivation_files(order: Order) -> dict[str, Content]:
     return {
         f"{order.name}.tex": order.document.to_latex(),
         FILE: order.document.style(),
-        module_file(order.name): order.derivation.code,
+        module_file(order.name): order.code,
         f"{order.name}.certificate.json": certificate + "\n",
     }
 

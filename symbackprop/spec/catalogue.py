@@ -120,7 +120,8 @@ class UpdateRule(NamedTuple):
     """How a training step changes a parameter ``p`` by its gradient ``g``, equation by equation.
 
     ``states`` are what is kept from step to step, each with what it is at the start; those in
-    ``shared`` are one number for all parameters. ``settings`` are the keyword arguments.
+    ``shared`` are one number for all parameters. What is neither ``p`` nor a state names a part of what
+    follows. ``settings`` are the keyword arguments.
     """
 
     equations: dict[str, str]
@@ -147,7 +148,9 @@ UPDATES: dict[str, UpdateRule] = {
             "v": "beta_2*v + (1 - beta_2)*g**2",
             "c": "beta_1*c",
             "d": "beta_2*d",
-            "p": "p - learning_rate*(m/(1 - c))/(sqrt(v/(1 - d)) + epsilon)",
+            "mhat": "m/(1 - c)",
+            "vhat": "v/(1 - d)",
+            "p": "p - learning_rate*mhat/(sqrt(vhat) + epsilon)",
         },
         {"m": 0, "v": 0, "c": 1, "d": 1},
         frozenset({"c", "d"}),
