@@ -17,6 +17,10 @@ from symbackprop.network import argument
 Z = argument("z")
 OUTPUT = argument("a")
 
+_HYPERBOLIC = (sp.tanh, sp.sinh, sp.cosh)
+_DEEPEST = 2
+"""How deep exponentials may stand in each other: ``tanh(log(1 + exp(z)))`` has one left in the end."""
+
 
 @cache
 def derivative_from_output(formula: sp.Expr) -> sp.Expr | None:
@@ -32,7 +36,9 @@ def derivative_from_output(formula: sp.Expr) -> sp.Expr | None:
     formula = sp.piecewise_fold(formula) if formula.has(sp.Piecewise) else formula
     if isinstance(formula, sp.Piecewise):
         return _branch_by_branch(formula)
-    formula = formula.rewrite([sp.tanh, sp.sinh, sp.cosh], sp.exp)
+    if _nesting(formula) > _DEEPEST:
+        return None
+    formula = formula.rewrite(_HYPERBOLIC, sp.exp)
     slope = derivative(formula, Z)
     if slope.is_number:
         return slope
@@ -57,6 +63,19 @@ def exponential_from_output(formula: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
         return None
     slope, rest = sp.Poly(_numerator(output - in_t), t).all_coeffs()
     return sp.exp(exponent), sp.cancel(-rest / slope)
+
+
+def _nesting(expr: sp.Expr, known: dict[sp.Basic, int] | None = None) -> int:
+    """How many exponentials stand in each other at most, counted over the distinct parts.
+
+    >>> _nesting(sp.exp(sp.tanh(Z)) + sp.exp(Z))
+    2
+    """
+    known = {} if known is None else known
+    if expr not in known:
+        inside = max((_nesting(arg, known) for arg in expr.args), default=0)
+        known[expr] = inside + isinstance(expr, (sp.exp, *_HYPERBOLIC))
+    return known[expr]
 
 
 def _branch_by_branch(formula: sp.Piecewise) -> sp.Expr | None:
@@ -89,7 +108,8 @@ def _eliminate(formula: sp.Expr, slope: sp.Expr) -> sp.Expr | None:
 def _common_exponent(*exprs: sp.Expr) -> sp.Expr | None:
     """The ``u`` for which every exponential in the expressions is a power of ``exp(u)``."""
     exponents = sorted(set().union(*(expr.atoms(sp.exp) for expr in exprs)), key=sp.default_sort_key)
-    if not exponents:
+    # An exponent that holds an exponential is no multiple of that one's own: nothing has to be cancelled.
+    if not exponents or any(exponential.args[0].has(sp.exp) for exponential in exponents):
         return None
     first = exponents[0].args[0]
     ratios = [sp.cancel(exponential.args[0] / first) for exponential in exponents]

@@ -187,6 +187,11 @@ class Map(Array):
     def dims(self) -> Dims:
         return self.shape
 
+    @property
+    def axes(self) -> frozenset[int]:
+        """The axes that an operand has; along the others every entry is the same."""
+        return frozenset(place for operand in self.operands for place in operand.places)
+
 
 # --- from index expressions to arrays ----------------------------------------------------------
 

@@ -64,7 +64,7 @@ class Generator:
         sizes = self.sizes or {symbol: str(size) for symbol, size in self.model.sizes}
         symbols = {symbol.name: python_name(symbol.name) for symbol in self.open_symbols}
         quantities = {"C_x": "example_costs", "R": "penalty", "C": "total", **_of_first_layer(self.model)}
-        return Names({**sizes, EXAMPLES: "N"}, quantities, symbols, self.helpers)
+        return Names({**sizes, EXAMPLES: "N"}, quantities, symbols, self.helpers, "x.dtype")
 
     @property
     def wrt_input(self) -> bool:

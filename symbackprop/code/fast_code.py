@@ -122,7 +122,7 @@ class FastCode:
         if node.operation == "number":
             return self.factor(node.detail)
         if node.operation == "ones":
-            return self.ones_of(node.dims[0])
+            return self.ones_of(node.dims)
         if node.operation == "transpose":
             return f"{self.text(node.args[0])}.T"
         if node.operation == "spread":
@@ -202,9 +202,9 @@ class FastCode:
             return name
         return known[code.text]
 
-    def ones_of(self, size: sp.Expr) -> str:
-        """A vector of ones."""
-        text = self.names.symbol(size)
+    def ones_of(self, dims: Dims) -> str:
+        """An array of ones."""
+        text = self.names.symbol(dims[0]) if len(dims) == 1 else shape_code(dims, self.names)
         return self.ones.setdefault(text, f"ones_{len(self.ones) + 1}" if self.ones else "ones")
 
     def allocations(self) -> list[str]:

@@ -173,7 +173,9 @@ class _Elementwise:
         return self.lowering.graph
 
     def whole(self, part: _Part) -> int:
-        """The part with every axis."""
+        """The part with every axis; a number is so many times an array of ones."""
+        if self.shape and not part.places:
+            return self.graph.apply("multiply", part.node, self.graph.ones(*self.shape))
         return self.graph.spread(part.node, part.places, self.shape)
 
     def part(self, expr: sp.Expr) -> _Part:

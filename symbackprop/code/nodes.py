@@ -114,9 +114,9 @@ class Graph:
         """A number, or an expression in symbols that stand for numbers."""
         return self.node("number", (), sp.sympify(expr))
 
-    def ones(self, size: sp.Expr) -> int:
-        """A vector of ones."""
-        return self.node("ones", (), None, (size,))
+    def ones(self, *dims: sp.Expr) -> int:
+        """An array of ones."""
+        return self.node("ones", (), None, dims)
 
     # operations that a factor passes through
 

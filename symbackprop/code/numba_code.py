@@ -155,6 +155,8 @@ class NumbaCode:
         node = self.graph[number]
         if number in local:
             return Code(local[number])
+        if node.operation == "ones":
+            return self.constant(sp.Integer(1))
         if node.operation == "number":
             return self.constant(sp.S(node.detail))
         if node.operation == "transpose":
@@ -228,7 +230,7 @@ class NumbaCode:
         size = self.size(self.graph.dims(right)[0])
         entry = f"{target}[{', '.join(own)}]"
         factors = [self.factor(left, (*own[:rank], "k")), self.factor(right, ("k", *own[rank:]))]
-        term = " * ".join(factor for factor in factors if factor)
+        term = " * ".join(factor for factor in factors if factor) or self.constant(sp.Integer(1)).text
         reset = self.over(node.dims, [f"{entry} = c0{label}"])
         loops = [
             f"for k in range({size}):",

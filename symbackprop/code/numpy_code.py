@@ -42,6 +42,7 @@ from symbackprop.numerics.forms import (
     LogSoftplus,
     Sigmoid,
     Softplus,
+    meaning,
 )
 from symbackprop.numerics.stable import stable
 
@@ -109,6 +110,7 @@ class Names:
     quantities: Mapping[str, str] = field(default_factory=dict)
     symbols: Mapping[str, str] = field(default_factory=dict)
     helpers: Helpers = field(default_factory=Helpers)
+    dtype: str = ""
 
     def quantity(self, name: str) -> str:
         """The variable that holds a quantity; an entry of a dictionary for one of a general layer."""
@@ -214,7 +216,16 @@ def _(array: Einsum, names: Names) -> Code:
 def _(array: Map, names: Names) -> Code:
     operands = {o.symbol: operand_code(o, len(array.shape), names) for o in array.operands}
     ranks = {o.symbol: _rank(o.array) for o in array.operands}
-    return scalar_code(array.expr, operands, names, ranks)
+    code = scalar_code(array.expr, operands, names, ranks)
+    return code if len(array.axes) == len(array.shape) else _repeated(code, array, names)
+
+
+def _repeated(code: Code, array: Map, names: Names) -> Code:
+    """With every axis of the whole, where the operands have fewer: a linear cost's delta has none."""
+    shape = tuple_code([names.symbol(size) for size in array.shape])
+    if array.axes:
+        return Code(f"np.broadcast_to({code.text}, {shape})")
+    return Code(f"np.full({shape}, {code.text}{names.dtype and ', dtype='}{names.dtype})")
 
 
 def operand_code(operand: Operand, rank: int, names: Names) -> Code:
@@ -273,7 +284,7 @@ def scalar_code(
 
 def number_code(value: sp.Expr) -> Code:
     """A number as a Python float."""
-    text = repr(float(sp.N(value, 20)))
+    text = repr(float(sp.N(meaning(value), 20)))
     return Code(text, UNARY if text.startswith("-") else ATOM)
 
 
@@ -308,17 +319,12 @@ def _(expr: sp.Add, scope: _Scalar) -> Code:
 @_node.register
 def _(expr: sp.Mul, scope: _Scalar) -> Code:
     number, above, below = _fraction(expr, scope)
-    if number == -1 and above:
-        inner = _product(above, below, scope)
-        return Code(f"-{inner.inside(PRODUCT)}", UNARY)
     if number.is_Rational and abs(number.p) == 1 and number.q != 1 and not _is_binary(number) and above:
         below = [sp.Integer(number.q), *below]
         number = sp.Integer(number.p)
-        return (
-            _node(sp.Mul(number, sp.Mul(*above) / sp.Mul(*below)), scope)
-            if number == -1
-            else _product(above, below, scope)
-        )
+    if number == -1 and above:
+        inner = _product(sorted(above, key=_is_switch), below, scope)
+        return Code(f"-{inner.inside(PRODUCT)}", UNARY)
     above = [number, *above] if number != 1 or not above else above
     return _product(above, below, scope)
 
@@ -329,7 +335,10 @@ def _is_binary(number: sp.Rational) -> bool:
 
 
 def _product(above: list[sp.Expr], below: list[sp.Expr], scope: _Scalar) -> Code:
-    text = " * ".join(_factor(factor, scope).inside(UNARY) for factor in above)
+    # A comparison multiplies as a number, but has no sign and no dtype: a factor beside it gives it both.
+    beside = any(not factor.is_number and not _is_switch(factor) for factor in above)
+    written = _factor if beside else _scalar
+    text = " * ".join(written(factor, scope).inside(UNARY) for factor in above)
     for divisor in (_factor(factor, scope).inside(UNARY) for factor in below):
         text += f" / {divisor}" if divisor != "1" else ""
     return Code(text, PRODUCT)

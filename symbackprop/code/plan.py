@@ -134,7 +134,7 @@ class Schedule:
     def _is_inline(self, number: int) -> bool:
         node = self.graph[number]
         if node.operation == "spread":
-            return not any(self.graph[reader].operation == "apply" for reader in self.readers[number])
+            return all(self.graph[reader].operation == "where" for reader in self.readers[number])
         if node.operation in VIEWS | ALWAYS_THERE:
             return True
         if not node.dims:

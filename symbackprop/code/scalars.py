@@ -94,7 +94,10 @@ class Scalars:
         Raises:
             NotScalar: where there is none.
         """
-        outputs = {goal.name: list(self.entries(goal.node)) for goal in self.goals if goal.gradient}
+        gradients = [goal for goal in self.goals if goal.gradient]
+        if any(EXAMPLES in self.graph.dims(goal.node) for goal in gradients):
+            raise NotScalar
+        outputs = {goal.name: list(self.entries(goal.node)) for goal in gradients}
         cost = ([goal.node for goal in self.goals if goal.section == "cost"][-1], ())
         for entry in (cost, *(entry for entries in outputs.values() for entry in entries)):
             self.count(entry)
@@ -102,14 +105,12 @@ class Scalars:
             for entry in self.entries(goal.node):
                 if entry in self.readers:
                     self.code(entry)
-        gradients = tuple((name, tuple(map(self.output, entries))) for name, entries in outputs.items())
+        found = tuple((name, tuple(map(self.output, entries))) for name, entries in outputs.items())
         total = self.code(cost).text
         each = OPERATION * self.operations + FUNCTION * self.functions
         before, examples, after = (tuple(self.lines[part]) for part in ("before", "each", "after"))
         most = int((CALL * array_lines - START) / each)
-        return ScalarProgram(
-            before, examples, after, tuple(self.sums), self.constants, gradients, total, most
-        )
+        return ScalarProgram(before, examples, after, tuple(self.sums), self.constants, found, total, most)
 
     def output(self, entry: Entry) -> str:
         if self.stage(entry[0]) == "each":

@@ -19,6 +19,9 @@ class Target:
     prefix: str
     renamed: Mapping[str, str] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
+    like_x: str = "dtype=x.dtype"
+    """The options with which an array that is made anew is like x."""
+
     wants_input: bool = False
     """Whether the derivative with respect to the input is needed, since somebody may ask for it."""
 
@@ -38,8 +41,10 @@ class Target:
                 raise NoRule(f"target: {self.template.removesuffix('.py.jinja')} has no form of np.{name}")
             return self.renamed.get(name, f"{self.prefix}.{name}")
 
-        without_out = text.replace(", out=out)", ")").replace(", out=None", "")
-        return re.sub(r"\bnp\.(\w+)", named, without_out)
+        plain = (
+            text.replace(", out=out)", ")").replace(", out=None", "").replace("dtype=x.dtype", self.like_x)
+        )
+        return re.sub(r"\bnp\.(\w+)", named, plain)
 
     def lines(self, lines: Sequence[str]) -> list[str]:
         """Several lines."""
@@ -62,6 +67,7 @@ TARGETS: Mapping[str, Target] = {
             "minimum": "_minimum",
             "logaddexp": "_logaddexp",
         },
+        like_x="dtype=x.dtype, device=x.device",
         wants_input=True,
     ),
     "jax": Target("jax.py.jinja", "jnp", wants_input=True),
