@@ -47,6 +47,7 @@ from symbackprop.tables.names import module_name
 from symbackprop.version import made_from
 
 if TYPE_CHECKING:
+    from symbackprop.checking.check import Equality, Finding
     from symbackprop.layout.document import Certificate, Document
     from symbackprop.media.notebook_display import Shown
     from symbackprop.pictures.picture_files import Picture
@@ -185,6 +186,11 @@ class NetworkDerivation:
         one = tuple(a.derivation for a in self.adjoints if a.derivation is not None)
         total = tuple(gradient.derivation for gradient in self.batch.gradients)
         return tuple(step for derivation in (*one, *total) for step in derivation.steps)
+
+    @cached_property
+    def findings(self) -> dict[Equality, Finding]:
+        """What the checks of equalities have found so far."""
+        return {}
 
     @cached_property
     def batch(self) -> Batch:

@@ -575,3 +575,17 @@ def test_steps_are_shown_one_by_one(notation: str) -> None:
 
 def test_pictures_show_themselves() -> None:
     assert derivation().pictures()["network"]._repr_svg_().startswith("<svg")
+
+
+def test_several_formats_share_their_checks_and_their_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    from symbackprop.layout.claims import Checker
+    from symbackprop.pictures import picture_files
+
+    drawn, checked = [], []
+    draw, check = picture_files.network_drawing, Checker.checked
+    monkeypatch.setattr(picture_files, "network_drawing", lambda *given: drawn.append(1) or draw(*given))
+    monkeypatch.setattr(Checker, "checked", lambda self, e: checked.append(e) or check(self, e))
+    order = Order(sb.derive(sb.load("2-2-1")))
+    texts(order, ("html", "md", "slides", "svg"))
+    assert len(drawn) == 1
+    assert len(checked) == len(set(checked)) > 20

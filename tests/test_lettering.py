@@ -95,3 +95,10 @@ def test_no_letter_captures_another():
         shown = lettered(inner, names, ((j, n),))
         first, second = shown.function.indices
         assert first != second and shown.limits[0][0] == second
+
+
+def test_any_layer_has_its_own_letter_where_layers_are_counted_from_the_last():
+    """Not L + l - 2, which the sentence about all layers began with."""
+    text = sb.derive(sb.load("2-3-2")).to_latex("jagtap", ["index"])
+    assert r"Layer $\sbpanylayer$ has $\sbpsize{\sbpanylayer}$ units, and layer $\sbplastlayer-2$ is" in text
+    assert r"\sbplastlayer+\sbpanylayer" not in text

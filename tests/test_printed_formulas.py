@@ -6,6 +6,7 @@ A formula's value comes from its text, by mpmath; a derivative's from difference
 from __future__ import annotations
 
 import pytest
+import sympy as sp
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from latex_reader import Ambiguous, NotReal, mp, read
@@ -176,3 +177,13 @@ def test_what_is_derived_from_random_formulas_holds(activation, cost):
 @examples(60)
 def test_what_is_derived_from_many_random_formulas_holds(activation, cost):
     assert not failures(certificate_of(activation, cost))
+
+
+def test_a_number_goes_before_what_it_is_multiplied_with():
+    """A decimal that all terms of a sum have in common is a factor, and not one in the middle."""
+    a, y = sp.symbols("a y", real=True)
+    tenths = sp.Rational(7, 10) - sp.Rational(7, 10) * a
+    product = r"\sbptargetletter (1 - \sbpactletter)"
+    assert latex(y * tenths) == rf"0.7 {product}"
+    assert latex(3 * y * tenths) == rf"2.1 {product}"
+    assert latex(-y * tenths / 3) == rf"-\frac{{7}}{{30}} {product}"

@@ -16,6 +16,8 @@ from click.testing import CliRunner
 import symbackprop as sb
 from symbackprop.cli import cli
 from symbackprop.errors import SpecError, SymbackpropError
+from symbackprop.layout.manner import Manner
+from symbackprop.media.files import Order, article_sources, slide_files
 from symbackprop.notation.style_package import style_package
 from symbackprop.notation.words import (
     TABLES,
@@ -305,3 +307,20 @@ def test_the_command_refuses_a_wrong_language_and_writes_nothing(tmp_path: Path)
 def test_languages_are_listed() -> None:
     result = CliRunner().invoke(cli, ["list", "languages"])
     assert result.stdout == "de  German\nen  English\n"
+
+
+@pytest.mark.parametrize(("language", "name"), [("en", "english"), ("de", "ngerman")])
+def test_article_and_slides_are_hyphenated_in_the_language(language: str, name: str) -> None:
+    """Where TeX has its patterns; where it hasn't, the line does nothing."""
+    order = Order(sb.derive(sb.load("1-1")), Manner(language=language))
+    line = rf"\@ifundefined{{l@{name}}}{{}}{{\language\csname l@{name}\endcsname}}"
+    assert line in article_sources(order)["article.tex"]
+    assert line in str(slide_files(order)["1-1-slides.tex"])
+
+
+def test_a_language_of_tex_has_a_plain_name(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(
+        'like = "en"\nlanguage = "x"\ndescription = "x"\nhyphenation = "a}\\\\input{b"\n', "utf-8"
+    )
+    with pytest.raises(SpecError, match=r"hyphenation.*the name that TeX has"):
+        load_words(str(tmp_path / "own.toml"))

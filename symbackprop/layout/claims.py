@@ -56,14 +56,23 @@ class Checker:
     own: Mapping[str, Check] = field(default_factory=dict)
 
     def check(self, equality: Equality) -> Finding:
-        """Check an equality in the program that it is about."""
+        """Check an equality in the program that it is about, once for all documents of a derivation."""
+        if equality.kind in self.own:
+            return self.own[equality.kind].check(equality)
+        known = self.derivation.findings
+        if equality not in known:
+            known[equality] = self.checked(equality)
+        return known[equality]
+
+    def checked(self, equality: Equality) -> Finding:
+        """What comes out of a check."""
         kind = equality.kind
         if kind.startswith(GENERAL):
             inner = replace(equality, kind=kind.removeprefix(GENERAL))
             return replace(self.any_depth.check(inner), equality=equality)
         if self.derivation.model.symbolic_depth and not kind.startswith("function"):
             return self.at_numbers(equality)
-        return (self.own.get(kind) or self.laboratories.get(kind) or self.others[kind]).check(equality)
+        return (self.laboratories.get(kind) or self.others[kind]).check(equality)
 
     def at_numbers(self, equality: Equality) -> Finding:
         """Check an equality about any layer in a network of a few layers, for each hidden one."""

@@ -7,7 +7,7 @@ need pdflatex: what is missing then is said when everything else is written.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -48,6 +48,8 @@ class Order:
     manner: Manner = field(default_factory=Manner)
     only: tuple[str, ...] = ()
     shared_style: str = ""
+    known_pictures: dict[str, Picture | None] = field(default_factory=dict, repr=False, compare=False)
+    """Pictures that were drawn already, ``None`` for one that there isn't."""
 
     @property
     def name(self) -> str:
@@ -85,9 +87,23 @@ class Order:
     @cached_property
     def pictures(self) -> dict[str, Picture]:
         """The pictures that there are, by what they show."""
+        return self.drawn(("network", "graph"))
+
+    def drawn(self, wanted: Collection[str]) -> dict[str, Picture]:
+        """Some of the pictures; each is drawn once, whatever it is for.
+
+        Raises:
+            NoRule: in a notation with a sign that a picture can't hold.
+        """
         from symbackprop.pictures.picture_files import pictures_of
 
-        return pictures_of(self.derivation, self.manner.notation, load_words(self.manner.language))
+        missing = [key for key in wanted if key not in self.known_pictures]
+        if missing:
+            words = load_words(self.manner.language)
+            found = pictures_of(self.derivation, self.manner.notation, words, missing)
+            self.known_pictures.update({key: found.get(key) for key in missing})
+        known = ((key, self.known_pictures[key]) for key in wanted)
+        return {key: picture for key, picture in known if picture is not None}
 
     @cached_property
     def pictures_if_any(self) -> dict[str, Picture]:
@@ -161,7 +177,8 @@ def page_files(order: Order) -> dict[str, Content]:
 
     shared = order.shared_style
     address = Path(shared).as_posix() if shared else ""
-    made: dict[str, Content] = {f"{order.name}.html": page(order.page, order.derivation, address)}
+    text = page(order.page, order.derivation, address, order.drawn)
+    made: dict[str, Content] = {f"{order.name}.html": text}
     return made | ({shared: shared_style()} if shared else {})
 
 
@@ -203,10 +220,12 @@ def article_sources(order: Order) -> dict[str, str]:
     document, figures = order.document, {key: _figure(drawing) for key, drawing in order.drawings.items()}
     inside = {section.picture for section in document.sections}
     first = [figure for key, figure in figures.items() if key not in inside]
+    words = document.words
+    keys = {"title": tex(document.title), "pictures": first, "hyphenation": words.hyphenation}
     return {
         FILE: document.style(),
         "fragment.tex": document.to_latex(pictures=figures),
-        "article.tex": fill("article.tex.jinja", {"title": tex(document.title), "pictures": first}),
+        "article.tex": fill("article.tex.jinja", keys),
     }
 
 

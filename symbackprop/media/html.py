@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -37,7 +37,7 @@ from symbackprop.layout.writer import names_of
 from symbackprop.media import katex
 from symbackprop.media.listing import highlighted, lines_by_label
 from symbackprop.notation.words import Words
-from symbackprop.pictures.picture_files import pictures_of
+from symbackprop.pictures.picture_files import Picture, pictures_of
 from symbackprop.printing.measure import expanded
 from symbackprop.printing.occurrences import Occurrences
 from symbackprop.printing.symbols import Names, whole
@@ -53,7 +53,13 @@ _IN_MATRIX_FORM = (*TWINS, "-transpose", "-outer")
 Keys = dict[str, object]
 
 
-def page(document: Document, derivation: NetworkDerivation, shared_style: str = "") -> str:
+Draw = Callable[[Collection[str]], Mapping[str, Picture]]
+"""Gives the pictures that are wanted, by what they show."""
+
+
+def page(
+    document: Document, derivation: NetworkDerivation, shared_style: str = "", draw: Draw | None = None
+) -> str:
     """The page of a derivation as HTML.
 
     Args:
@@ -61,8 +67,9 @@ def page(document: Document, derivation: NetworkDerivation, shared_style: str = 
         derivation: where the code and the picture come from.
         shared_style: the address of a style sheet of KaTeX that several pages share; without one, the
             style sheet and its fonts are put into the page.
+        draw: gives pictures that were drawn already for something else.
     """
-    return fill("page.html.jinja", _Page(document, derivation, shared_style).keys())
+    return fill("page.html.jinja", _Page(document, derivation, shared_style, draw).keys())
 
 
 def shared_style() -> str:
@@ -75,6 +82,7 @@ class _Page:
     document: Document
     derivation: NetworkDerivation
     shared_style: str
+    draw: Draw | None = None
     set_already: dict[tuple[str, bool], str] = field(default_factory=dict)
 
     def keys(self) -> Keys:
@@ -132,8 +140,10 @@ class _Page:
     def pictures(self) -> list[str]:
         """The network as SVG, and what the forms have pictures of; none where a notation can't be drawn."""
         document, shown = self.document, ("network", *self.document.forms)
+        notation, words = document.notation, document.words
+        draw = self.draw or (lambda wanted: pictures_of(self.derivation, notation, words, wanted))
         try:
-            found = pictures_of(self.derivation, document.notation, document.words, shown)
+            found = draw([key for key in dict.fromkeys(shown) if key in ("network", "graph")])
         except NoRule:
             return []
         return [picture.to_svg() for picture in found.values()]

@@ -52,6 +52,7 @@ def slides(document: Document, pictures: Sequence[Drawing] = (), prefix: str = "
     keys = {
         "title": tex(document.title),
         "name": document.name,
+        "hyphenation": document.words.hyphenation,
         "pictures": [{"tikz": tikz_picture(drawing), "scale": _scale(drawing)} for drawing in pictures],
         "frames": frames,
     }

@@ -6,6 +6,7 @@ keys, and in a sentence no placeholder ``{name}`` that the English sentence hasn
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -149,8 +150,13 @@ def _about(data: Tables) -> _Wrong:
     for key, value in data.items():
         if key not in known:
             yield (key,), value, f"the key {one_line(key)} is not known here{did_you_mean(key, known)}"
-        elif key in _ABOUT and not isinstance(value, str):
+        elif key in _ABOUT and not (isinstance(value, str) and _is_name(key, value)):
             yield (key,), value, _ABOUT[key]
+
+
+def _is_name(key: str, value: str) -> bool:
+    """Whether TeX can have a language of this name; any other text may be whatever it is."""
+    return key != "hyphenation" or re.fullmatch("[A-Za-z-]*", value) is not None
 
 
 def _wrong_tables(data: Tables) -> _Wrong:

@@ -60,7 +60,7 @@ def pictures_of(
 ) -> dict[str, Picture]:
     """The pictures that a derivation has, by what they show: ``network``, and ``graph`` where it can be read.
 
-    The network is always among them; the graph, which takes longer to draw, where it is wanted.
+    A picture is drawn where it is wanted, and the graph only if it can be read.
 
     Raises:
         NoRule: for a notation with a sign that a picture's label can't hold.
@@ -75,7 +75,7 @@ def pictures_of(
     shown = load_notation(notation) if isinstance(notation, str) else notation
     quantities = (*model.program.quantities.values(), *model.total.quantities.values())
     names = Names.of(quantities, model.sizes, shown, model.last_layer)
-    drawings = {"network": network_drawing(model, names, words)}
+    drawings = {"network": network_drawing(model, names, words)} if "network" in wanted else {}
     if "graph" in wanted:
         try:
             graph = computation_graph(model, names)

@@ -239,8 +239,7 @@ def _(node: sp.Add, printer: Printer) -> Piece:
             return printer.piece(folded)
     common = _common_decimal(node)
     if common is not None:
-        inner = sp.Add(*(sp.Mul(*term.as_coeff_Mul()) / common for term in node.args), evaluate=False)
-        return joined_product([printer.piece(inner)], printer.piece(common))
+        return joined_product([printer.piece(_without(common, node))], printer.piece(common))
     pieces = {term: printer.piece(term) for term in node.args}
     order = ordered_terms([(term, pieces[term].negative) for term in node.args], printer.names)
     shown = [pieces[term] for term in order]
@@ -290,6 +289,26 @@ def _common_decimal(node: sp.Add) -> sp.Rational | None:
     return common if is_common else None
 
 
+def _without(common: sp.Rational, node: sp.Add) -> sp.Expr:
+    """A sum over the coefficient that its terms have in common."""
+    return sp.Add(*(sp.Mul(*term.as_coeff_Mul()) / common for term in node.args), evaluate=False)
+
+
+def _decimals_first(number: sp.Expr, factors: list[sp.Expr]) -> tuple[sp.Expr, list[sp.Expr]]:
+    """The decimals that sums among the factors have in common, taken into the number before them all.
+
+    >>> a, y = sp.symbols("a y", real=True)
+    >>> _decimals_first(sp.S.One, [y, sp.Rational(7, 10) - sp.Rational(7, 10) * a])
+    (7/10, [y, 1 - a])
+    """
+    found = list(factors)
+    for place, factor in enumerate(factors):
+        common = _common_decimal(factor) if isinstance(factor, sp.Add) else None
+        if common is not None:
+            number, found[place] = number * common, _without(common, factor)
+    return number, found
+
+
 def _closed(piece: Piece, term: sp.Expr) -> Piece:
     """A term with cases at its end, in parentheses: only the last term may end in an open brace."""
     if not piece.tokens[-1].tex.endswith(r"\end{cases}"):
@@ -304,6 +323,7 @@ def _(node: sp.Mul, printer: Printer) -> Piece:
         return _as_written(node, printer)
     over, under = _sides(node)
     number = numbers[0] if numbers else sp.S.One
+    number, over = _decimals_first(number, over)
     number, over, under = _with_radicals(number, over, under)
     if any(_is_quantity(factor) for factor in under):
         return _quotient(number, over, under, printer)

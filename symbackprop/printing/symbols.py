@@ -238,10 +238,15 @@ def layer_argument(layer: sp.Expr, names: Names | None = None, example: str | No
     '\\sbplastlayer-1'
     """
     last = None if names is None else names.last
-    if names is not None and names.notation.counts_from_output and isinstance(last, sp.Integer):
+    if names is not None and names.notation.counts_from_output and _are_numbers(layer, last):
         layer = sp.Symbol("L") + layer - last
     shown = _arithmetic(layer, {"L": (names or Names()).last_layer, "l": r"\sbpanylayer"})
     return shown if example is None else rf"\sbpinexample{{{example}}}{{{shown}}}"
+
+
+def _are_numbers(*layers: sp.Expr | None) -> bool:
+    """Whether layers are numbered; any layer l is just that, also where the others are counted from L."""
+    return all(isinstance(layer, sp.Integer) for layer in layers)
 
 
 def index(expr: sp.Expr, names: Names) -> str:
