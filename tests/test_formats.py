@@ -25,7 +25,7 @@ from symbackprop.layout.detail import brief
 from symbackprop.layout.document import Chain, Display, Document, Paragraph, Row, Section
 from symbackprop.layout.manner import Manner
 from symbackprop.media import katex
-from symbackprop.media.files import SHEETS, TEXTS, WIDEST, Order, article_sources
+from symbackprop.media.files import SHEETS, TEXTS, WIDEST, Order, article_sources, texts
 from symbackprop.media.markdown import FLAVOURS, escaped, markdown
 from symbackprop.media.notebook import notebook
 from symbackprop.media.slides import slides
