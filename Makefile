@@ -30,11 +30,11 @@ check: $(VENV)/tested
 
 # The README's pictures: parts of pages as pdflatex sets them, and the web page in Chromium.
 pictures: demo
-	$(BIN)/symbackprop derive examples/two-two-two.toml --to pdf --to html -o build/pictures
+	$(BIN)/symbackprop derive examples/two-two-two.toml --form index --to pdf --to html -o build/pictures
 	$(BIN)/symbackprop derive examples/brilliant.toml --notation brilliant --to pdf -o build/pictures
-	pdftoppm -f 2 -l 2 -r 100 -x 90 -y 80 -W 680 -H 800 -gray -png -singlefile \
+	pdftoppm -f 2 -l 2 -r 100 -x 110 -y 185 -W 620 -H 725 -gray -png -singlefile \
 	    build/pictures/two-two-two/two-two-two.pdf docs/pictures/two-two-two
-	pdftoppm -f 2 -l 2 -r 100 -x 70 -y 70 -W 700 -H 1000 -gray -png -singlefile \
+	pdftoppm -f 2 -l 2 -r 100 -x 110 -y 60 -W 620 -H 1025 -gray -png -singlefile \
 	    build/pictures/brilliant/brilliant.pdf docs/pictures/brilliant
 	chromium --headless --no-sandbox --window-size=1280,1000 --screenshot=docs/pictures/page.png \
 	    build/pictures/two-two-two/two-two-two.html

@@ -23,7 +23,7 @@ from symbackprop.rendering.render import fill
 
 Keys = dict[str, object]
 
-HIGH, WIDE = 17.8, 64.0
+HIGH, WIDE = 17.0, 64.0
 """What a frame holds under its title: so many times the size of its type, and so many characters across."""
 
 ROOM, LARGER = (398.0, 208.0), 1.6
