@@ -7,9 +7,13 @@
 
   // Formulas that were not set when the page was made.
   if (typeof sbpSet === "function") {
-    for (const code of all("code.tex")) {
-      const html = sbpSet(code.dataset.tex);
-      if (html !== null) code.outerHTML = html;
+    for (const formula of all("[data-tex]")) {
+      const html = sbpSet(formula.dataset.tex);
+      const source = formula.querySelector("annotation");
+      const place = document.createElement("template");
+      place.innerHTML = html ?? "";
+      if (source !== null && html !== null) place.content.querySelector("annotation").textContent = source.textContent;
+      if (html !== null) formula.replaceWith(place.content);
     }
   }
   for (const part of all("[hidden]")) if (!part.matches(".stepper")) part.hidden = false;

@@ -23,7 +23,7 @@ from click.testing import CliRunner
 
 from symbackprop.cli import cli
 from symbackprop.media.gallery import entry, index_page
-from symbackprop.media.html import shared_style
+from symbackprop.media.html import shared_script, shared_script_of, shared_style
 from symbackprop.notation.notation import shipped
 from symbackprop.rendering.render import write
 
@@ -93,6 +93,7 @@ def test_the_index_of_the_gallery_is_what_the_specs_say(update: bool) -> None:
     made = {
         "index.html": index_page(map(entry, EXAMPLES.values(), map(addresses, EXAMPLES))),
         SHARED: shared_style(),
+        shared_script_of(SHARED): shared_script(),
     }
     for file, text in made.items():
         if update:
@@ -119,7 +120,8 @@ def test_a_page_of_the_gallery_is_read_without_a_script(name: str) -> None:
     text = (GALLERY / name / f"{name}.html").read_text("utf-8")
     assert 'class="tex"' not in text and text.count("<math") > 50
     assert "@font-face" not in text and f'href="../{SHARED}"' in text
-    assert len(text) < 1_000_000
+    assert f'<script src="../{shared_script_of(SHARED)}"' in text
+    assert len(text.encode("utf-8")) < 400_000
 
 
 def test_nothing_stands_in_the_gallery_that_no_example_gives(update: bool) -> None:
@@ -213,8 +215,11 @@ def test_a_row_of_an_equation_is_a_line_of_the_source(name: str) -> None:
     text = (GALLERY / name / f"{name}.tex").read_text("ascii")
     for block in re.findall(r"\\begin\{align\}\n(.*?)\n\\end\{align\}", text, re.S):
         rows = block.split("\n")
-        assert all(row.endswith(r" \\") for row in rows[:-1]) and not rows[-1].endswith(r"\\")
-        assert all(len(re.findall(r"&(?:=|\\approx|\\leftarrow|\\quad)", row)) == 1 for row in rows)
+        ends = [bool(re.search(r" \\\\\*?(?:\[[-\w.]+\])?$", row)) for row in rows]
+        assert all(ends[:-1]) and not ends[-1]
+        signs = [len(re.findall(r"&(?:=|\\approx|\\leftarrow|\\quad)", row)) for row in rows]
+        alone = [r"\sbpsee" in row for row in rows]
+        assert all(count == 1 or (count == 0 and see) for count, see in zip(signs, alone, strict=True))
 
 
 # --- TeX ---------------------------------------------------------------------------------------

@@ -199,6 +199,25 @@ def test_the_gallery_opens_from_its_folder(file: str, width: int, chromium: Brow
         assert chromium.run(used) == "KaTeX_Math"
         loaded = "return [...document.fonts].filter((f) => f.status === 'loaded').map((f) => f.family)"
         assert {"KaTeX_Main", "KaTeX_Math"} <= set(chromium.run(loaded))
+        left = "return document.querySelectorAll('[data-tex], .katex-error').length"
+        assert chromium.run(left) == 0
+        copied = "return [...document.querySelectorAll('annotation')].map((e) => e.textContent)"
+        assert not any("htmlData" in source for source in chromium.run(copied))
+        assert chromium.run("return document.querySelectorAll('.katex-html [data-sbp]').length") > 50
+
+
+def test_a_page_of_the_gallery_shows_mathml_where_scripts_are_off(chromium: Browser) -> None:
+    chromium.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        chromium.open((ROOT / "output" / "layers" / "layers.html").as_uri())
+        sizes = (
+            "return [...document.querySelectorAll('.row math')].map((e) => e.getBoundingClientRect().width)"
+        )
+        widths = chromium.run(sizes)
+        assert len(widths) > 50 and min(widths) > 3
+        assert chromium.run("return document.querySelectorAll('.katex').length") == 0
+    finally:
+        chromium.call("Emulation.setScriptExecutionDisabled", value=False)
 
 
 # --- steps -------------------------------------------------------------------------------------

@@ -171,15 +171,15 @@ WITHOUT_ENGINE = (
 def page_files(order: Order) -> dict[str, Content]:
     """The web page: its name and its text. It is one file with everything in it.
 
-    With a shared style sheet, whose path from the page is given, there are two.
+    With a shared style sheet, whose path from the page is given, there are three: that, and KaTeX beside it.
     """
-    from symbackprop.media.html import page, shared_style
+    from symbackprop.media.html import page, shared_script, shared_script_of, shared_style
 
     shared = order.shared_style
     address = Path(shared).as_posix() if shared else ""
     text = page(order.page, order.derivation, address, order.drawn)
     made: dict[str, Content] = {f"{order.name}.html": text}
-    return made | ({shared: shared_style()} if shared else {})
+    return made | ({shared: shared_style(), shared_script_of(shared): shared_script()} if shared else {})
 
 
 # --- Markdown and notebooks ------------------------------------------------------------------------

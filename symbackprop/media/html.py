@@ -65,8 +65,9 @@ def page(
     Args:
         document: the derivation laid out, in a notation.
         derivation: where the code and the picture come from.
-        shared_style: the address of a style sheet of KaTeX that several pages share; without one, the
-            style sheet and its fonts are put into the page.
+        shared_style: the address of a style sheet of KaTeX that several pages share, and beside it lies KaTeX
+            itself: formulas are MathML then, which KaTeX sets when the page is opened. Without one, the style
+            sheet, its fonts and the formulas as KaTeX sets them are put into the page.
         draw: gives pictures that were drawn already for something else.
     """
     return fill("page.html.jinja", _Page(document, derivation, shared_style, draw).keys())
@@ -75,6 +76,20 @@ def page(
 def shared_style() -> str:
     """The style sheet of KaTeX with all its fonts, for pages that share one."""
     return f"/*\n{katex.licence()}*/\n{katex.stylesheet()}"
+
+
+def shared_script() -> str:
+    """KaTeX, which lies beside that style sheet."""
+    return f"/*\n{katex.licence()}*/\n{katex.script()}"
+
+
+def shared_script_of(shared_style: str) -> str:
+    """The address of the script that goes with a shared style sheet.
+
+    >>> shared_script_of("../katex/katex.css")
+    '../katex/katex.js'
+    """
+    return f"{shared_style.removesuffix('.css')}.js" if shared_style else ""
 
 
 @dataclass(frozen=True)
@@ -112,12 +127,14 @@ class _Page:
     def _styles_and_scripts(self, formulas: str) -> Keys:
         """The page's own style and scripts, those of KaTeX, and what the page is allowed to load: no more."""
         early, late = fill("page-early.js", {}), fill("page.js", {})
-        scripts = [early, late] if katex.can_set() else [early, katex.script(), late]
+        sets_itself = not (self.shared_style or katex.can_set())
+        scripts = [early, katex.script(), late] if sets_itself else [early, late]
         own = "" if self.shared_style else katex.stylesheet(formulas if katex.can_set() else None)
         return {
             "style": fill("page.css", {}),
             "katex_style": own,
             "shared_style": escape(self.shared_style),
+            "shared_script": escape(shared_script_of(self.shared_style)),
             "early_script": early,
             "scripts": scripts[1:],
             "policy": _policy(scripts, bool(self.shared_style)),
@@ -219,7 +236,10 @@ class _Page:
         html = katex.set_formula(full)
         if html is None:
             return f'<code class="tex" data-tex="{escape(full)}">{escape(source)}</code>'
-        return katex.with_source(html, source)
+        html = katex.with_source(html, source)
+        if not self.shared_style:
+            return html
+        return f'<span class="math" data-tex="{escape(full)}">{katex.mathml(html)}</span>'
 
     # --- sections --------------------------------------------------------------------------------
 
@@ -380,8 +400,14 @@ def _formulas(chain: Chain) -> Iterator[str]:
 def _policy(scripts: Sequence[str], shares_style: bool) -> str:
     """What the browser lets the page do: run these scripts, show its own styles and fonts, and no request."""
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
-    styles = "'unsafe-inline'" + (" 'self' file:" if shares_style else "")
-    allowed = {"default-src": "'none'", "script-src": hashes, "style-src": styles, "font-src": "data:"}
+    beside = " 'self' file:" if shares_style else ""
+    styles = f"'unsafe-inline'{beside}"
+    allowed = {
+        "default-src": "'none'",
+        "script-src": hashes + beside,
+        "style-src": styles,
+        "font-src": "data:",
+    }
     return "; ".join(
         f"{kind} {what}" for kind, what in {**allowed, "base-uri": "'none'", "form-action": "'none'"}.items()
     )

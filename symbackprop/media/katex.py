@@ -135,5 +135,11 @@ def with_source(html: str, source: str) -> str:
     return re.sub(r"(<annotation[^>]*>).*?(?=</annotation>)", lambda m: m[1] + shown, html, flags=re.DOTALL)
 
 
+def mathml(html: str) -> str:
+    """The MathML in a formula's HTML."""
+    found = re.search(r"<math.*</math>", html, re.DOTALL)
+    return found[0] if found else ""
+
+
 def _file(*path: str) -> bytes:
     return files("symbackprop").joinpath("vendor", "katex", *path).read_bytes()
