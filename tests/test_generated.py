@@ -497,7 +497,10 @@ MISTAKES = {
     "vector x": (lambda p, x, y: (p, x[0], y), "x must have shape (N, 3), not (3,)"),
     "fewer targets": (lambda p, x, y: (p, x, y[:4]), "y must have shape (5, 2), not (4, 2)"),
     "narrow targets": (lambda p, x, y: (p, x, y[:, :1]), "y must have shape (5, 2), not (5, 1)"),
-    "no examples": (lambda p, x, y: (p, x[:0], y[:0]), "x must have shape (0, 3), not (0, 3)"),
+    "no examples": (
+        lambda p, x, y: (p, x[:0], y[:0]),
+        "x must have shape (N, 3) and no size of 0, not (0, 3)",
+    ),
     "list": (lambda p, x, y: (p, x.tolist(), y), "x must be a NumPy array, not list"),
     "integers": (
         lambda p, x, y: (changed(p, b1=np.ones(4, int)), x, y),
@@ -507,7 +510,11 @@ MISTAKES = {
     "half": (lambda p, x, y: (p, x, y.astype(np.float16)), "y must be float32 or float64, not float16"),
     "mixed": (
         lambda p, x, y: (changed(p, W2=p["W2"].astype(np.float32)), x, y),
-        "parameters, x and y must have one dtype, not float32, float64",
+        "W2 must be float64, as the others are, not float32",
+    ),
+    "mixed inputs": (
+        lambda p, x, y: (p, x.astype(np.float32), y.astype(np.float32)),
+        "x, y must be float64, as the others are, not float32",
     ),
     "missing": (
         lambda p, x, y: ({name: p[name] for name in ("W1", "W2", "b1")}, x, y),
@@ -546,6 +553,8 @@ def test_make_gradients_refuses_other_dtypes_and_batches(small):
     module, parameters, x, y = small
     with pytest.raises(ValueError, match="dtype must be float32 or float64, not int64"):
         module.make_gradients(5, np.int64)
+    with pytest.raises(ValueError, match="dtype must be float32 or float64, not 'single precision'"):
+        module.make_gradients(5, "single precision")
     with pytest.raises(ValueError, match="x must have 4 rows, as make_gradients was told, not 5"):
         module.make_gradients(4)(parameters, x, y)
     with pytest.raises(ValueError, match="x must be float32, as make_gradients was told, not float64"):

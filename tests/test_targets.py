@@ -324,7 +324,9 @@ def test_numba_refuses_what_does_not_fit():
         ValueError, match=r"x must have shape \(4, 3\), as make_gradients was told, not \(3, 3\)"
     ):
         fast(parameters, x[:3], y[:3])
-    with pytest.raises(ValueError, match="x must be an array of float64"):
+    with pytest.raises(
+        ValueError, match="x must be an array of float64, as make_gradients was told, not float32"
+    ):
         fast(parameters, x.astype(np.float32), y)
     with pytest.raises(ValueError, match="missing or unknown: b2"):
         fast({key: value for key, value in parameters.items() if key != "b2"}, x, y)
