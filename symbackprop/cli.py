@@ -214,6 +214,11 @@ def derive(
         network = _load(spec, hidden, output_activation, cost)
         with progress(f"deriving {network.name}"):
             derivation = derive_network(network, route, wrt)
+        if derivation.route != route:
+            _says(
+                f"symbackprop: --route {route}: the depth is the symbol {network.depth}, so the cost "
+                f"can't be written out: it is derived by the {derivation.route} rule"
+            )
         target = folder / network.name
         shared = os.path.relpath(katex, target) if katex else ""
         manner = Manner(notation, forms, digits, detail, language, update=update)

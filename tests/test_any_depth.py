@@ -454,3 +454,16 @@ def test_an_argument_without_a_penalty_is_not_made_for_a_network_with_one():
     assert penalised.document("brilliant").forms == ("general", "matrix")
     with pytest.raises(sb.FormRefused, match="knows no penalty"):
         penalised.document("brilliant", ("argument",))
+
+
+def test_an_argument_for_one_output_is_not_made_for_several():
+    several = derived((2, "n_l", 3), (OPEN, OPEN))
+    assert several.document("brilliant").forms == ("general", "matrix")
+    with pytest.raises(sb.FormRefused, match="an output layer of 1"):
+        several.document("brilliant", ("argument",))
+
+
+def test_a_cost_with_cases_is_written_out_in_the_total_cost():
+    found = derived((3, "n_l", 1), (OPEN, OPEN), cost={"kind": "huber", "outputs": "mean"})
+    certificate = found.document("brilliant").certificate
+    assert certificate.holds, [f for f in certificate.findings if not f.holds]

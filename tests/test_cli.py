@@ -657,3 +657,14 @@ def test_the_input_is_differentiated_on_the_composite_route_too(tmp_path):
         cli, ["derive", "2-3-2", "--route", "composite", "--wrt", "x", "-o", str(tmp_path)]
     )
     assert done.exit_code == 0, done.stderr
+
+
+def test_a_route_that_is_not_taken_is_named(tmp_path):
+    example = str(EXAMPLES / "any-depth.toml")
+    done = CliRunner().invoke(cli, ["derive", example, "--route", "composite", "-o", str(tmp_path)])
+    assert done.exit_code == 0
+    assert (
+        "--route composite: the depth is the symbol L" in done.stderr and "by the chain rule" in done.stderr
+    )
+    told = CliRunner().invoke(cli, ["derive", example, "-o", str(tmp_path)])
+    assert "--route" not in told.stderr

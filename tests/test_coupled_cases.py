@@ -134,3 +134,17 @@ def test_rules_leave_a_sum_of_cases_as_it_is():
         derivative(outer * A[K], A[K]),
     ):
         assert {s for s in same.free_symbols if s.is_Symbol and s.is_integer} <= free
+
+
+def test_two_coupled_layers_with_cases_in_each_other():
+    """A condition on a sum of cases: SymPy takes it apart and leaves the sum's letter behind."""
+    formula = {"formula": FORMULAS["above the mean"]}
+    layers = [{"size": 3, "activation": formula}, {"size": 4, "activation": formula}, {"size": 2}]
+    layers[-1]["activation"] = "linear"
+    spec = {"name": "two", "input": {"size": 2}, "layers": layers, "cost": {"kind": "squared_error"}}
+    for route in ("chain", "composite"):
+        derived = sb.derive(sb.from_mapping(spec), route)
+        assert derived.certificate(("index",)).holds
+        assert not derived.example_cost.has(sp.ITE)
+        report = sb.compare(derived)
+        assert report.agrees and report.cost["explicit"] is not None, report.table()

@@ -114,3 +114,10 @@ def test_brackets_are_explained_once_and_before_the_first():
     assert text.count(sentence) == 1
     assert text.index(sentence) < text.index(r"\sbpbracket{") or r"\sbpbracket" not in text
     assert sentence not in sb.derive(sb.load("1-1")).document(forms=("components",)).to_latex()
+
+
+def test_a_slope_without_a_value_is_not_told():
+    layer = {"size": 2, "activation": {"formula": "sqrt(abs(z))"}}
+    spec = {"name": "root", "input": {"size": 2}, "layers": [layer], "cost": {"kind": "squared_error"}}
+    document = sb.derive(sb.from_mapping(spec)).document()
+    assert document.certificate.holds and "nan" not in document.to_latex().lower()

@@ -15,7 +15,7 @@ import sympy as sp
 
 from symbackprop.algebra.equations import Bracket
 from symbackprop.algebra.functions import ScalarFunction
-from symbackprop.algebra.indices import fresh_index, outermost, replaced, total
+from symbackprop.algebra.indices import cases, fresh_index, outermost, replaced, total
 from symbackprop.algebra.layers import LayerSum, at_layers, layer_in
 from symbackprop.errors import NoRule
 
@@ -135,7 +135,7 @@ def _(node: LayerSum, wrt: sp.Expr, visit: Rule) -> sp.Expr:
 def _(node: sp.Piecewise, wrt: sp.Expr, visit: Rule) -> sp.Expr:
     """Branch by branch; at a kink the branch that holds there, which is the documented choice."""
     pieces = [(visit(value), condition) for value, condition in node.args]
-    return sp.Piecewise(*pieces) if any(value != 0 for value, _ in pieces) else sp.S.Zero
+    return cases(pieces) if any(value != 0 for value, _ in pieces) else sp.S.Zero
 
 
 @_derivative.register

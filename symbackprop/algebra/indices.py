@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import sympy as sp
+from sympy.functions.elementary.piecewise import ExprCondPair
 
 from symbackprop.errors import NoRule
 
@@ -127,10 +128,37 @@ def with_args(node: sp.Expr, args: Sequence[sp.Basic]) -> sp.Expr:
     """
     if isinstance(node, sp.Sum):
         return total(*args)
+    if isinstance(node, sp.Piecewise):
+        return cases(args)
+    if isinstance(node, ExprCondPair):
+        return _case(*args)
     try:
         return node.func(*args)
     except RecursionError:
         return node.func(*args, evaluate=False)
+
+
+def cases(pieces: Iterable[Sequence[sp.Basic]]) -> sp.Expr:
+    """Values, each with its condition.
+
+    A condition that has cases itself stays as it is: SymPy would take it apart, cases inside of a sum
+    too, and leave the letter of the sum behind.
+
+    >>> x, k, n = sp.IndexedBase("x", real=True), index_symbol("k"), size_symbol("n")
+    >>> inner = total(sp.Piecewise((x[k], x[k] > 0), (0, True)), (k, 1, n))
+    >>> cases([(inner, inner > 1), (sp.S.Zero, sp.true)]).free_symbols >= {k}
+    False
+    """
+    made = [_case(*piece) for piece in pieces]
+    if any(piece.cond.has(sp.Piecewise) for piece in made):
+        return sp.Basic.__new__(sp.Piecewise, *made)
+    return sp.Piecewise(*made)
+
+
+def _case(value: sp.Basic, condition: sp.Basic) -> ExprCondPair:
+    if sp.sympify(condition).has(sp.Piecewise):
+        return sp.Tuple.__new__(ExprCondPair, value, condition)
+    return ExprCondPair(value, condition)
 
 
 def replaced(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:

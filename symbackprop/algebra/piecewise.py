@@ -12,6 +12,8 @@ from math import prod
 
 import sympy as sp
 
+from symbackprop.algebra.indices import cases
+
 _MOST_CASES = 16
 
 Relation = Callable[[sp.Expr, sp.Expr], sp.Basic]
@@ -85,7 +87,7 @@ def _flat(branches: list[tuple[sp.Expr, sp.Basic]]) -> sp.Expr:
         joined = [*branches[:-1], *((case, when) for case, when in last.args)]
         if all((one - other).free_symbols for (one, _), (other, _) in pairwise(joined)):
             branches = joined
-    return sp.Piecewise(*branches)
+    return cases(branches)
 
 
 def larger(left: sp.Expr, right: sp.Expr) -> sp.Expr:

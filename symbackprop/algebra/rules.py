@@ -16,7 +16,7 @@ import sympy as sp
 from symbackprop.algebra.elimination import OUTPUT, Z, derivative_from_output
 from symbackprop.algebra.equations import Bracket, Equation, Fact
 from symbackprop.algebra.functions import ScalarFunction
-from symbackprop.algebra.indices import alpha, outermost, replaced, split_product, total, with_args
+from symbackprop.algebra.indices import alpha, cases, outermost, replaced, split_product, total, with_args
 from symbackprop.errors import NoRule
 
 
@@ -213,9 +213,7 @@ def _out_of_branches(node: sp.Piecewise) -> sp.Expr:
         return node
     conditions = [condition for _, condition in node.args]
     parts = {deltas: [branch.get(deltas, sp.S.Zero) for branch in branches] for deltas in found}
-    return sp.Add(
-        *(deltas * sp.Piecewise(*zip(values, conditions, strict=True)) for deltas, values in parts.items())
-    )
+    return sp.Add(*(deltas * cases(zip(values, conditions, strict=True)) for deltas, values in parts.items()))
 
 
 def _by_deltas(expr: sp.Expr) -> dict[sp.Expr, sp.Expr]:

@@ -280,6 +280,13 @@ def _holds(condition: sp.Basic, scope: Scope) -> NDArray[np.bool_]:
         for other in others:
             first = combine(first, other)
         return first
+    if isinstance(condition, sp.ITE):
+        where, yes, no = (_holds(arg, scope) for arg in condition.args)
+        return np.where(where, yes, no)
+    if isinstance(condition, sp.Not):
+        return np.logical_not(_holds(condition.args[0], scope))
+    if condition in (sp.true, sp.false):
+        return np.array(condition == sp.true)
     if type(condition) not in _COMPARISONS:
         raise NoRule(f"no number is known for the condition {condition}")
     left, right = (np.real(value(side, scope)) for side in condition.args)

@@ -283,7 +283,9 @@ class Laboratory:
         """The finding in as many instances as it takes, in more as long as every number is 0 there."""
         least = self._least(equality)
         for count in range(least, least + MORE_INSTANCES + 1):
-            instances = (self.instance(n, equality.facts, level) for n in range(count))
+            instances = [self.instance(n, equality.facts, level) for n in range(count)]
+            if len({instance.arithmetic.name for instance in instances}) > 1:
+                raise Inexact("one of the instances leaves the rational numbers, so all of them do")
             finding = check_equality(equality, *instances)
             if finding.telling or not finding.holds:
                 break
@@ -339,7 +341,7 @@ class Laboratory:
         """An instance whose numbers are not too large: inputs and parameters as small as that takes."""
         kept = [fact for fact in self.facts if fact.name in cited]
         broken = [fact for fact in self.facts if fact.name not in cited]
-        sizes, arithmetic = self.sizes or self._sizes(turn), ARITHMETICS[level]()
+        sizes, arithmetic = {**self._sizes(turn), **(self.sizes or {})}, ARITHMETICS[level]()
         draw = partial(Instance, self.program, sizes, arithmetic, seed, kept, broken, self.derivatives)
         for scale in SCALES:
             with suppress(TooLarge):

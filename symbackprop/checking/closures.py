@@ -304,6 +304,9 @@ class Builder:
         if isinstance(node, sp.Not):
             inner = self.condition(node.args[0])
             return lambda env: not inner(env)
+        if isinstance(node, sp.ITE):
+            where, yes, no = map(self.condition, node.args)
+            return lambda env: yes(env) if where(env) else no(env)
         if type(node) not in _RELATIONS:
             raise NoRule(f"no rule evaluates the condition {str(node)[:60]}")
         compare, real = _RELATIONS[type(node)], self.arithmetic.real

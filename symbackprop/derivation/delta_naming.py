@@ -15,7 +15,15 @@ import sympy as sp
 
 from symbackprop.algebra import rules
 from symbackprop.algebra.equations import Quantity, TotalPartial
-from symbackprop.algebra.indices import letters, rename_bound, replaced, split_product, total, with_args
+from symbackprop.algebra.indices import (
+    cases,
+    letters,
+    rename_bound,
+    replaced,
+    split_product,
+    total,
+    with_args,
+)
 from symbackprop.algebra.rules import Context
 from symbackprop.errors import NoRule
 from symbackprop.forward.compose import is_leaf
@@ -242,7 +250,7 @@ def _coefficient(expr: sp.Expr, part: Part, index: sp.Symbol) -> sp.Expr:
             return total(found[0], *node.limits)
         if isinstance(node, sp.Piecewise):
             pieces = zip(found, node.args, strict=True)
-            return sp.Piecewise(*((value, condition) for value, (_, condition) in pieces))
+            return cases((value, condition) for value, (_, condition) in pieces)
         if isinstance(node, sp.functions.elementary.piecewise.ExprCondPair):
             return found[0]
         if isinstance(node, sp.Mul) and sum(map(bool, found)) == 1:

@@ -50,6 +50,9 @@ def why_not(writer: Writer) -> str | None:
         return "the notation has no argument of its own: use index, general or matrix"
     if writer.model.network.penalty is not None:
         return "it knows no penalty, and this network has one: use index, general or matrix"
+    outputs = load_outline(writer.names.notation.outline).outputs
+    if outputs is not None and writer.model.network.layers[-1].size != outputs:
+        return f"it is told for an output layer of {outputs}: use index, general or matrix"
     if _writes_out(load_outline(writer.names.notation.outline)) and not _can_be_written_out(writer.model):
         return "it writes every sum out, and this network is too large for that: use index, general or matrix"
     try:

@@ -25,7 +25,7 @@ _MOST_DIGITS = 18
 def at_kinks(writer: Writer, function: ScalarFunction) -> Iterator[Paragraph]:
     """What the derivative of an activation is taken to be where its branches meet."""
     slope = function_name(function.letter, 1, writer.names)
-    found = kinks(function.formula, Z)
+    found = [kink for kink in kinks(function.formula, Z) if _has_value(kink.slope)]
     points = {_place(kink): kink for kink in found if _place(kink).is_number}
     for place in sorted(points):
         value = _equals(writer, points[place].slope.xreplace({Z: place}).doit())
@@ -42,7 +42,13 @@ def at_kinks_of_cost(writer: Writer, equation: Equation) -> Iterator[Paragraph]:
         body, bound, _ = outermost(total)
         for entry in sorted(body.atoms(sp.Indexed), key=str):
             if quantities[str(entry.base)].role is Role.ACTIVATION and entry.indices == (bound,):
-                yield from _at_edges(writer, kinks(body, entry), writer.tex(Partial(equation.lhs, entry)))
+                found = [kink for kink in kinks(body, entry) if _has_value(kink.slope)]
+                yield from _at_edges(writer, found, writer.tex(Partial(equation.lhs, entry)))
+
+
+def _has_value(slope: sp.Expr) -> bool:
+    """Whether the slope at an edge is a number: that of sqrt(abs(z)) at 0 is none."""
+    return not slope.has(sp.nan, sp.zoo, sp.oo, -sp.oo)
 
 
 def _place(kink: Kink) -> sp.Expr:

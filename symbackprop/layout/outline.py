@@ -35,12 +35,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Outline:
-    """The whole argument; ``weights`` are the entries that a reader may choose instead, in order."""
+    """The whole argument; ``weights`` are the entries that a reader may choose instead, in order.
+
+    ``outputs`` is how many units the last layer has in it, if its words say so.
+    """
 
     name: str
     description: str
     parts: tuple[Part, ...]
     weights: tuple[str, ...] = ()
+    outputs: int | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -58,7 +62,7 @@ def load_outline(name: str) -> Outline:
     """
     data = shipped_tables("outlines", name)
     parts = tuple(Part(part["heading"], tuple(map(_item, part["items"]))) for part in data["parts"])
-    return Outline(name, data["description"], parts, tuple(data.get("weights", ())))
+    return Outline(name, data["description"], parts, tuple(data.get("weights", ())), data.get("outputs"))
 
 
 def outlines() -> list[str]:

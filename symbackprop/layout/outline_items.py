@@ -17,7 +17,7 @@ from symbackprop.algebra.components import expanded
 from symbackprop.algebra.elimination import OUTPUT, derivative_from_output
 from symbackprop.algebra.equations import Derivation, Equation, Partial, Program, Quantity, Role
 from symbackprop.algebra.functions import ScalarFunction
-from symbackprop.algebra.indices import EXAMPLE, at_indices, put_in
+from symbackprop.algebra.indices import EXAMPLE, at_indices, put_in, replaced
 from symbackprop.algebra.rules import Context, pull_out_factors
 from symbackprop.checking.check import Equality
 from symbackprop.code.arrays import Vectoriser
@@ -181,7 +181,7 @@ def total(desk: Desk, item: Item) -> Iterator[Block]:
         one = desk.writer.derivation.batch.forward.definitions[desk.cost.name]
         entry = one.quantity[EXAMPLE]
         with distribute(False):
-            rhs = pull_out_factors(rhs.xreplace({entry: one.rhs}), Context())
+            rhs = pull_out_factors(replaced(rhs, {entry: one.rhs}), Context())
     yield Display((desk.writer.chain(equation.lhs, rhs, Claim(item.id, (), "batch")),))
 
 

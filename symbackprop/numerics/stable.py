@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import sympy as sp
 
 from symbackprop.algebra.equations import Equation
+from symbackprop.algebra.indices import cases
 from symbackprop.algebra.rules import everywhere, powers
 from symbackprop.numerics.cancellation import cancelled, opened_complement
 from symbackprop.numerics.complements import cancelled_poles
@@ -315,7 +316,7 @@ def _into_branches(node: sp.Expr, definitions: Mapping[str, Equation]) -> sp.Exp
     inside = [f for f in factors if f != switches[0] and f.atoms(sp.Indexed) and not f.has(sp.Sum)]
     outside = [f for f in factors if f != switches[0] and f not in inside]
     pieces = [(sp.Mul(value, *inside), condition) for value, condition in switches[0].args]
-    return sp.Mul(*outside, sp.Piecewise(*pieces))
+    return sp.Mul(*outside, cases(pieces))
 
 
 def _switches_off(node: sp.Piecewise) -> bool:
