@@ -10,7 +10,8 @@ from functools import cache
 import pytest
 
 import symbackprop as sb
-from symbackprop.layout.document import Document, chains
+from symbackprop.layout.document import Chain, Display, Document, Section, chains
+from symbackprop.layout.links import with_links
 from symbackprop.media.markdown import markdown
 from symbackprop.media.notebook import notebook
 
@@ -102,3 +103,10 @@ def test_a_notebook_links_to_an_anchor():
     text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     for _, there in pairs():
         assert f'<a id="2-3-2-{there}"></a>' in text and f"form](#2-3-2-{there})" in text
+
+
+def test_a_display_that_is_too_wide_with_its_links_has_none() -> None:
+    one, other = Display((Chain("a", (), "a-1"),)), Display((Chain("a", (), "a-1-matrix"),))
+    sections = [Section("Indices", (one,)), Section("Matrices", (other,))]
+    told = with_links(sections, lambda display: display.chains[0].label == "a-1")
+    assert [chain.link is not None for chain in chains(told)] == [True, False]

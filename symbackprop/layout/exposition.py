@@ -77,7 +77,7 @@ def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     laid_out = [section for form in forms for section in _form(form, writer)]
     told = tuple(with_remarks(section, network.remarks) for section in laid_out)
     notes = tuple(unprinted(network.remarks, told, lambda: _labels_elsewhere(forms, writer)))
-    told = with_links(brief(told) if manner.detail == BRIEF else told)
+    told = with_links(brief(told) if manner.detail == BRIEF else told, writer.fits)
     sections = with_brackets_explained(told, writer.words)
     if manner.update:
         sections = (*sections, update_section(writer, manner.update, sections))

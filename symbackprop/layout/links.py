@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from symbackprop.layout.document import Block, Chain, Display, Link, Section, chains
@@ -30,8 +30,12 @@ def twins(sections: Sequence[Section]) -> dict[str, Chain]:
     return {label: twin for label, twin in found if twin is not None}
 
 
-def with_links(sections: Sequence[Section]) -> tuple[Section, ...]:
+def with_links(
+    sections: Sequence[Section], fits: Callable[[Display], bool] = lambda display: True
+) -> tuple[Section, ...]:
     """Sections whose chains know their twin; those in one section stand beside it anyway.
+
+    A display that would not fit with its links beside it is left without them.
 
     >>> one, other = Display((Chain("a", (), "a-1"),)), Display((Chain("a", (), "a-1-matrix"),))
     >>> _, matrix = with_links([Section("Indices", (one,)), Section("Matrices", (other,))])
@@ -40,7 +44,7 @@ def with_links(sections: Sequence[Section]) -> tuple[Section, ...]:
     """
     links = dict(_links(sections))
     return tuple(
-        replace(section, blocks=tuple(_linked(block, links) for block in section.blocks))
+        replace(section, blocks=tuple(_linked(block, links, fits) for block in section.blocks))
         for section in sections
     )
 
@@ -53,7 +57,8 @@ def _links(sections: Sequence[Section]) -> Iterator[tuple[str, Link]]:
             yield twin.label, Link("index_form", label)
 
 
-def _linked(block: Block, links: dict[str, Link]) -> Block:
+def _linked(block: Block, links: dict[str, Link], fits: Callable[[Display], bool]) -> Block:
     if not isinstance(block, Display):
         return block
-    return Display(tuple(replace(chain, link=links.get(chain.label)) for chain in block.chains))
+    linked = Display(tuple(replace(chain, link=links.get(chain.label)) for chain in block.chains))
+    return linked if fits(linked) else block

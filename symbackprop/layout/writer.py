@@ -17,7 +17,7 @@ from symbackprop.derivation.chain import Adjoint
 from symbackprop.forward.model import FIRST, Model
 from symbackprop.layout.computation_graph import Graph, computation_graph
 from symbackprop.layout.document import Chain, Display, Row
-from symbackprop.layout.paper import columns, link_width, reason_width
+from symbackprop.layout.paper import columns, fits_in_one, link_width, reason_width
 from symbackprop.layout.worked import Worked, worked_example
 from symbackprop.notation.notation import Notation
 from symbackprop.notation.words import Words, load_words
@@ -149,6 +149,10 @@ class Writer:
         lefts, rights, reasons = zip(*columns(display.chains, self.names.notation, self.link), strict=True)
         taken = max(lefts) + max(reasons) + apart
         return display if taken + max(rights) <= self.budget else make(replace(self, beside=taken))
+
+    def fits(self, display: Display) -> bool:
+        """Whether the columns of a display fit side by side on a line, its links among them."""
+        return fits_in_one(display.chains, self.names.notation, self.link)
 
     def row(
         self,
