@@ -84,21 +84,14 @@ def make_gradients(batch_size, dtype=np.float64):
     N = _batch_size(batch_size)
     dtype = _dtype(dtype)
     names = [*PARAMETERS]
-    shapes = [
-        (1, 1),
-        (1,),
-        (2, 1),
-        (2,),
-        (1, 2),
-        (1,),
-        (N, 1),
-        (N, 1),
-    ]
+    shapes = [*PARAMETERS.values(), (N, 1), (N, 1)]
+    ndarray = np.ndarray
     add = np.add
     subtract = np.subtract
     multiply = np.multiply
     factor1 = np.asarray(2.0 / N, dtype)
     ones = np.ones(N, dtype)
+    turned = _written_out if N >= 16 else _as_it_is
     flat = np.empty(9, dtype)
     grad_W1 = flat[0:1].reshape((1, 1))
     grad_b1 = flat[1:2].reshape((1,))
@@ -106,11 +99,15 @@ def make_gradients(batch_size, dtype=np.float64):
     grad_b2 = flat[4:6].reshape((2,))
     grad_W3 = flat[6:8].reshape((1, 2))
     grad_b3 = flat[8:9].reshape((1,))
-    z1 = delta1 = np.empty((N, 1), dtype)
-    t1 = z3 = delta3 = _room(grad_W2, (N, 1))
-    z2 = delta2 = np.empty((N, 2), dtype)
-    t2 = _room(grad_W2, (N, 2))
-    t3 = _room(grad_W3, (N, 1))
+    t1 = _room(grad_W1, (1, 1), dtype)
+    z1 = _room(grad_b2, (N, 1), dtype)
+    t3 = _room(grad_W2, (N, 1), dtype)
+    t4 = _room(grad_W2, (1, 2), dtype)
+    z2 = delta2 = _room(grad_W1, (N, 2), dtype)
+    t6 = _room(grad_W2, (N, 2), dtype)
+    t7 = _room(grad_W2, (2, 1), dtype)
+    z3 = delta3 = _room(grad_b1, (N, 1), dtype)
+    delta1 = np.empty((N, 1), dtype)
     t3_entries = t3.reshape(-1)
     gradients = {
         "W1": grad_W1,
@@ -124,18 +121,32 @@ def make_gradients(batch_size, dtype=np.float64):
 
     def cost_and_gradients(parameters, x, y):
         """The cost and the gradients, in buffers that the next call writes again."""
-        arrays = [*parameters.values(), x, y]
-        if not (_as_told(arrays, shapes, dtype, own) and [*parameters] == names):
-            arrays = _checked_for_buffers(parameters, x, y, shapes, dtype, own)
-        W1, b1, W2, b2, W3, b3, x, y = arrays
+        if [*parameters] != names:
+            parameters = dict(zip(PARAMETERS, _checked(parameters, x, y), strict=True))
+        W1, b1, W2, b2, W3, b3 = parameters.values()
+        if not (
+            W1.__class__ is ndarray and W1.dtype is dtype and W1.shape == (1, 1)
+            and b1.__class__ is ndarray and b1.dtype is dtype and b1.shape == (1,)
+            and W2.__class__ is ndarray and W2.dtype is dtype and W2.shape == (2, 1)
+            and b2.__class__ is ndarray and b2.dtype is dtype and b2.shape == (2,)
+            and W3.__class__ is ndarray and W3.dtype is dtype and W3.shape == (1, 2)
+            and b3.__class__ is ndarray and b3.dtype is dtype and b3.shape == (1,)
+            and x.__class__ is ndarray and x.dtype is dtype and x.shape == (N, 1)
+            and y.__class__ is ndarray and y.dtype is dtype and y.shape == (N, 1)
+            and own.isdisjoint(map(id, (W1, b1, W2, b2, W3, b3, x, y)))
+        ):
+            _checked_for_buffers(parameters, x, y, shapes, dtype, own)
         # forward
-        x.dot(W1.T, out=z1)  # (z-1)
-        t1[...] = b1  # (z-1)
-        add(z1, t1, out=z1)  # (z-1)
-        z1.dot(W2.T, out=z2)  # (z-2)
-        t2[...] = b2  # (z-2)
-        add(z2, t2, out=z2)  # (z-2)
-        z2.dot(W3.T, out=z3)  # (z-3)
+        W1_T = turned(W1.T, t1)  # (z-1)
+        x.dot(W1_T, out=z1)  # (z-1)
+        t3[...] = b1  # (z-1)
+        add(z1, t3, out=z1)  # (z-1)
+        W2_T = turned(W2.T, t4)  # (z-2)
+        z1.dot(W2_T, out=z2)  # (z-2)
+        t6[...] = b2  # (z-2)
+        add(z2, t6, out=z2)  # (z-2)
+        W3_T = turned(W3.T, t7)  # (z-3)
+        z2.dot(W3_T, out=z3)  # (z-3)
         t3[...] = b3  # (z-3)
         add(z3, t3, out=z3)  # (z-3)
         # cost
@@ -159,10 +170,21 @@ def make_gradients(batch_size, dtype=np.float64):
 
     def scalar_cost_and_gradients(parameters, x, y):
         """The same number by number: for a network this small, calls would take longer than the arithmetic."""
-        arrays = [*parameters.values(), x, y]
-        if not (_as_told(arrays, shapes, dtype, own) and [*parameters] == names):
-            arrays = _checked_for_buffers(parameters, x, y, shapes, dtype, own)
-        W1, b1, W2, b2, W3, b3, x, y = arrays
+        if [*parameters] != names:
+            parameters = dict(zip(PARAMETERS, _checked(parameters, x, y), strict=True))
+        W1, b1, W2, b2, W3, b3 = parameters.values()
+        if not (
+            W1.__class__ is ndarray and W1.dtype is dtype and W1.shape == (1, 1)
+            and b1.__class__ is ndarray and b1.dtype is dtype and b1.shape == (1,)
+            and W2.__class__ is ndarray and W2.dtype is dtype and W2.shape == (2, 1)
+            and b2.__class__ is ndarray and b2.dtype is dtype and b2.shape == (2,)
+            and W3.__class__ is ndarray and W3.dtype is dtype and W3.shape == (1, 2)
+            and b3.__class__ is ndarray and b3.dtype is dtype and b3.shape == (1,)
+            and x.__class__ is ndarray and x.dtype is dtype and x.shape == (N, 1)
+            and y.__class__ is ndarray and y.dtype is dtype and y.shape == (N, 1)
+            and own.isdisjoint(map(id, (W1, b1, W2, b2, W3, b3, x, y)))
+        ):
+            _checked_for_buffers(parameters, x, y, shapes, dtype, own)
         ((W1_1_1,),) = W1.tolist()
         (b1_1,) = b1.tolist()
         (W2_1_1,), (W2_2_1,) = W2.tolist()
@@ -208,7 +230,7 @@ def make_gradients(batch_size, dtype=np.float64):
         )
         return total, gradients.copy()
 
-    return scalar_cost_and_gradients if N <= 5 else cost_and_gradients
+    return scalar_cost_and_gradients if N <= 6 else cost_and_gradients
 
 
 # --- checks of what is handed in ---
@@ -228,10 +250,7 @@ def _checked(parameters, x, y=None):
     _fitting("x", x, ("N", 1), sizes)
     if y is not None:
         _fitting("y", y, ("N", 1), sizes)
-    dtypes = {value.dtype for value in (*values, x, *(() if y is None else (y,)))}
-    if len(dtypes) > 1:
-        names = ", ".join(sorted(map(str, dtypes)))
-        raise ValueError(f"parameters, x and y must have one dtype, not {names}")
+    _of_one_dtype({**parameters, "x": x, **({} if y is None else {"y": y})})
     return values
 
 
@@ -245,19 +264,11 @@ def _fitting(name, value, shape, sizes):
     if len(value.shape) == len(shape):
         pairs = zip(shape, value.shape, strict=True)
         wanted = tuple(sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in pairs)
-    if value.shape != wanted or 0 in value.shape:
+    if value.shape != wanted:
         raise ValueError(f"{name} must have shape {_shape(wanted)}, not {_shape(value.shape)}")
+    if 0 in value.shape:
+        raise ValueError(f"{name} must have shape {_shape(shape)} and no size of 0, not {_shape(value.shape)}")
     return value
-
-
-def _as_told(arrays, shapes, dtype, own):
-    """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes):
-        if type(array) is not np.ndarray or array.shape != shape:
-            return False
-        if array.dtype is not dtype or id(array) in own:
-            return False
-    return len(arrays) == len(shapes)
 
 
 def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
@@ -277,17 +288,37 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
     return arrays
 
 
-def _room(gradient, shape):
+def _written_out(transpose, memory):
+    """A transpose in memory of its own: many products with it are quicker for that."""
+    memory[...] = transpose
+    return memory
+
+
+def _as_it_is(transpose, memory):
+    """A transpose that is a view: for a few products it isn't worth the memory."""
+    return transpose
+
+
+def _room(gradient, shape, dtype, start=0):
     """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
     size = shape[0] * shape[1]
-    if size > gradient.size:
-        return np.empty(shape, gradient.dtype)
-    return gradient.reshape(-1)[:size].reshape(shape)
+    free = gradient.reshape(-1)[start:].view(dtype)
+    return free[:size].reshape(shape) if size <= free.size else np.empty(shape, dtype)
 
 
 def _shape(shape):
     """A shape as text."""
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def _of_one_dtype(arrays):
+    """Refuse arrays of two dtypes, those of the rarer one by their names."""
+    dtypes = [array.dtype for array in arrays.values()]
+    usual = max(dtypes, key=dtypes.count)
+    others = [name for name, array in arrays.items() if array.dtype != usual]
+    if others:
+        given = arrays[others[0]].dtype
+        raise ValueError(f"{', '.join(others)} must be {usual}, as the others are, not {given}")
 
 
 def _batch_size(value):
@@ -299,7 +330,10 @@ def _batch_size(value):
 
 def _dtype(value):
     """The dtype, if it is one that the gradients can have."""
-    dtype = np.dtype(value)
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        raise ValueError(f"dtype must be float32 or float64, not {value!r}") from None
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, not {dtype}")
     return dtype

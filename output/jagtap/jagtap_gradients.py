@@ -75,6 +75,7 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
         (N, n_0),
         (N, n_2),
     ]
+    ndarray = np.ndarray
     subtract = np.subtract
     multiply = np.multiply
     factor1 = np.asarray(2.0 / N, dtype)
@@ -84,18 +85,25 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
     a1 = delta1 = np.empty((N, n_1), dtype)
     z2 = np.empty((N, n_2), dtype)
     a2 = delta2 = np.empty((N, n_2), dtype)
-    t1 = _room(grad_W1, (N, n_2))
-    t2 = _room(grad_W1, (N, n_1))
+    t1 = _room(grad_W1, (N, n_2), dtype)
+    t2 = _room(grad_W1, (N, n_1), dtype)
     delta2_entries = delta2.reshape(-1)
     gradients = {"W1": grad_W1, "W2": grad_W2}
     own = {id(gradient) for gradient in gradients.values()}
 
     def cost_and_gradients(parameters, x, y, *, g, g_prime):
         """The cost and the gradients, in buffers that the next call writes again."""
-        arrays = [*parameters.values(), x, y]
-        if not (_as_told(arrays, shapes, dtype, own) and [*parameters] == names):
-            arrays = _checked_for_buffers(parameters, x, y, shapes, dtype, own)
-        W1, W2, x, y = arrays
+        if [*parameters] != names:
+            parameters = dict(zip(PARAMETERS, _checked(parameters, x, y), strict=True))
+        W1, W2 = parameters.values()
+        if not (
+            W1.__class__ is ndarray and W1.dtype is dtype and W1.shape == (n_1, n_0)
+            and W2.__class__ is ndarray and W2.dtype is dtype and W2.shape == (n_2, n_1)
+            and x.__class__ is ndarray and x.dtype is dtype and x.shape == (N, n_0)
+            and y.__class__ is ndarray and y.dtype is dtype and y.shape == (N, n_2)
+            and own.isdisjoint(map(id, (W1, W2, x, y)))
+        ):
+            _checked_for_buffers(parameters, x, y, shapes, dtype, own)
         # forward
         x.dot(W1.T, out=z1)  # (z-1)
         a1[...] = g(z1)  # (a-1)
@@ -135,10 +143,7 @@ def _checked(parameters, x, y=None):
     _fitting("x", x, ("N", "n_0"), sizes)
     if y is not None:
         _fitting("y", y, ("N", "n_2"), sizes)
-    dtypes = {value.dtype for value in (*values, x, *(() if y is None else (y,)))}
-    if len(dtypes) > 1:
-        names = ", ".join(sorted(map(str, dtypes)))
-        raise ValueError(f"parameters, x and y must have one dtype, not {names}")
+    _of_one_dtype({**parameters, "x": x, **({} if y is None else {"y": y})})
     return values
 
 
@@ -152,19 +157,11 @@ def _fitting(name, value, shape, sizes):
     if len(value.shape) == len(shape):
         pairs = zip(shape, value.shape, strict=True)
         wanted = tuple(sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in pairs)
-    if value.shape != wanted or 0 in value.shape:
+    if value.shape != wanted:
         raise ValueError(f"{name} must have shape {_shape(wanted)}, not {_shape(value.shape)}")
+    if 0 in value.shape:
+        raise ValueError(f"{name} must have shape {_shape(shape)} and no size of 0, not {_shape(value.shape)}")
     return value
-
-
-def _as_told(arrays, shapes, dtype, own):
-    """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes):
-        if type(array) is not np.ndarray or array.shape != shape:
-            return False
-        if array.dtype is not dtype or id(array) in own:
-            return False
-    return len(arrays) == len(shapes)
 
 
 def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
@@ -184,17 +181,26 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
     return arrays
 
 
-def _room(gradient, shape):
+def _room(gradient, shape, dtype, start=0):
     """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
     size = shape[0] * shape[1]
-    if size > gradient.size:
-        return np.empty(shape, gradient.dtype)
-    return gradient.reshape(-1)[:size].reshape(shape)
+    free = gradient.reshape(-1)[start:].view(dtype)
+    return free[:size].reshape(shape) if size <= free.size else np.empty(shape, dtype)
 
 
 def _shape(shape):
     """A shape as text."""
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def _of_one_dtype(arrays):
+    """Refuse arrays of two dtypes, those of the rarer one by their names."""
+    dtypes = [array.dtype for array in arrays.values()]
+    usual = max(dtypes, key=dtypes.count)
+    others = [name for name, array in arrays.items() if array.dtype != usual]
+    if others:
+        given = arrays[others[0]].dtype
+        raise ValueError(f"{', '.join(others)} must be {usual}, as the others are, not {given}")
 
 
 def _batch_size(value):
@@ -206,7 +212,10 @@ def _batch_size(value):
 
 def _dtype(value):
     """The dtype, if it is one that the gradients can have."""
-    dtype = np.dtype(value)
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        raise ValueError(f"dtype must be float32 or float64, not {value!r}") from None
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, not {dtype}")
     return dtype

@@ -151,12 +151,11 @@ def _checked(parameters, x, y=None):
     wanted = {"x": (len(x), sizes[0]), "y": (len(x), sizes[L]), **_shapes(sizes)}
     given = {"x": x, "y": y, **parameters}
     for name, shape in wanted.items():
-        if given[name] is not None and (given[name].shape != shape or 0 in shape):
+        if given[name] is not None and given[name].shape != shape:
             raise ValueError(f"{name} must have shape {_shape(shape)}, not {_shape(given[name].shape)}")
-    dtypes = {value.dtype for value in given.values() if value is not None}
-    if len(dtypes) > 1:
-        names = ", ".join(sorted(map(str, dtypes)))
-        raise ValueError(f"parameters, x and y must have one dtype, not {names}")
+        if 0 in shape:
+            raise ValueError(f"{name} must have no size of 0 in its shape, which is {_shape(shape)}")
+    _of_one_dtype({name: value for name, value in given.items() if value is not None})
     W = {l: parameters[f"W{l}"] for l in range(1, L + 1)}
     b = {l: parameters[f"b{l}"] for l in range(1, L + 1) if f"b{l}" in parameters}
     return L, W, b
@@ -175,6 +174,16 @@ def _shape(shape):
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
+def _of_one_dtype(arrays):
+    """Refuse arrays of two dtypes, those of the rarer one by their names."""
+    dtypes = [array.dtype for array in arrays.values()]
+    usual = max(dtypes, key=dtypes.count)
+    others = [name for name, array in arrays.items() if array.dtype != usual]
+    if others:
+        given = arrays[others[0]].dtype
+        raise ValueError(f"{', '.join(others)} must be {usual}, as the others are, not {given}")
+
+
 def _batch_size(value):
     """The batch size, if it is one."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
@@ -184,7 +193,10 @@ def _batch_size(value):
 
 def _dtype(value):
     """The dtype, if it is one that the gradients can have."""
-    dtype = np.dtype(value)
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        raise ValueError(f"dtype must be float32 or float64, not {value!r}") from None
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, not {dtype}")
     return dtype

@@ -101,16 +101,8 @@ def make_gradients(batch_size, dtype=np.float64):
     N = _batch_size(batch_size)
     dtype = _dtype(dtype)
     names = [*PARAMETERS]
-    shapes = [
-        (128, 784),
-        (128,),
-        (64, 128),
-        (64,),
-        (10, 64),
-        (10,),
-        (N, 784),
-        (N, 10),
-    ]
+    shapes = [*PARAMETERS.values(), (N, 784), (N, 10)]
+    ndarray = np.ndarray
     add = np.add
     maximum = np.maximum
     subtract = np.subtract
@@ -123,6 +115,7 @@ def make_gradients(batch_size, dtype=np.float64):
     factor1 = np.asarray(1.0 / N, dtype)
     ones = np.ones(10, dtype)
     ones_2 = np.ones(N, dtype)
+    turned = _written_out if N >= 16 else _as_it_is
     grad_W1 = np.empty((128, 784), dtype)
     grad_b1 = np.empty((128,), dtype)
     grad_W2 = np.empty((64, 128), dtype)
@@ -130,13 +123,19 @@ def make_gradients(batch_size, dtype=np.float64):
     grad_W3 = np.empty((10, 64), dtype)
     grad_b3 = np.empty((10,), dtype)
     z1 = a1 = delta1 = np.empty((N, 128), dtype)
-    t1 = _room(grad_W1, (N, 128))
-    z2 = a2 = delta2 = np.empty((N, 64), dtype)
-    t2 = _room(grad_W1, (N, 64))
-    z3 = _room(grad_W1, (N, 10))
-    t4 = a3 = delta3 = _room(grad_W2, (N, 10))
-    t5 = np.empty((N,), dtype)
-    t6 = _room(grad_W3, (N, 10))
+    t1 = _room(grad_W1, (N, 128), dtype)
+    z2 = a2 = delta2 = _room(grad_W1, (N, 64), dtype)
+    t3 = _room(grad_W2, (N, 64), dtype)
+    t4 = _room(grad_W3, (64, 10), dtype)
+    z3 = _room(grad_W2, (N, 10), dtype)
+    t6 = _room(grad_W1, (N, 10), dtype, 64 * N)
+    t7 = _room(grad_W1, (10, N), dtype, 64 * N)
+    t8 = np.empty((N,), dtype)
+    a3 = delta3 = np.empty((N, 10), dtype)
+    t9 = _room(grad_W1, (N, 64), bool, 64 * N)
+    t10 = _room(grad_W1, (N, 128), dtype, 64 * N)
+    t11 = _room(grad_W1, (N, 128), bool, 192 * N)
+    z3_entries = z3.reshape(-1)
     gradients = {
         "W1": grad_W1,
         "b1": grad_b1,
@@ -149,47 +148,64 @@ def make_gradients(batch_size, dtype=np.float64):
 
     def cost_and_gradients(parameters, x, y):
         """The cost and the gradients, in buffers that the next call writes again."""
-        arrays = [*parameters.values(), x, y]
-        if not (_as_told(arrays, shapes, dtype, own) and [*parameters] == names):
-            arrays = _checked_for_buffers(parameters, x, y, shapes, dtype, own)
-        W1, b1, W2, b2, W3, b3, x, y = arrays
+        if [*parameters] != names:
+            parameters = dict(zip(PARAMETERS, _checked(parameters, x, y), strict=True))
+        W1, b1, W2, b2, W3, b3 = parameters.values()
+        if not (
+            W1.__class__ is ndarray and W1.dtype is dtype and W1.shape == (128, 784)
+            and b1.__class__ is ndarray and b1.dtype is dtype and b1.shape == (128,)
+            and W2.__class__ is ndarray and W2.dtype is dtype and W2.shape == (64, 128)
+            and b2.__class__ is ndarray and b2.dtype is dtype and b2.shape == (64,)
+            and W3.__class__ is ndarray and W3.dtype is dtype and W3.shape == (10, 64)
+            and b3.__class__ is ndarray and b3.dtype is dtype and b3.shape == (10,)
+            and x.__class__ is ndarray and x.dtype is dtype and x.shape == (N, 784)
+            and y.__class__ is ndarray and y.dtype is dtype and y.shape == (N, 10)
+            and own.isdisjoint(map(id, (W1, b1, W2, b2, W3, b3, x, y)))
+        ):
+            _checked_for_buffers(parameters, x, y, shapes, dtype, own)
         # forward
         x.dot(W1.T, out=z1)  # (z-1)
         t1[...] = b1  # (z-1)
         add(z1, t1, out=z1)  # (z-1)
-        maximum(z1, zero, out=a1)  # (a-1)
+        t1[...] = zero  # (a-1)
+        maximum(z1, t1, out=a1)  # (a-1)
         a1.dot(W2.T, out=z2)  # (z-2)
-        t2[...] = b2  # (z-2)
-        add(z2, t2, out=z2)  # (z-2)
-        maximum(z2, zero, out=a2)  # (a-2)
-        a2.dot(W3.T, out=z3)  # (z-3)
-        t4[...] = b3  # (z-3)
-        add(z3, t4, out=z3)  # (z-3)
-        np.maximum.reduce(z3, axis=1, out=t5)  # (a-3)
-        t4[...] = t5[:, None]  # (a-3)
-        subtract(z3, t4, out=z3)  # (a-3)
+        t3[...] = b2  # (z-2)
+        add(z2, t3, out=z2)  # (z-2)
+        t3[...] = zero  # (a-2)
+        maximum(z2, t3, out=a2)  # (a-2)
+        W3_T = turned(W3.T, t4)  # (z-3)
+        a2.dot(W3_T, out=z3)  # (z-3)
+        t6[...] = b3  # (z-3)
+        add(z3, t6, out=z3)  # (z-3)
+        t7[...] = z3.T  # (a-3)
+        np.maximum.reduce(t7, axis=0, out=t8)  # (a-3)
+        t6[...] = t8[:, None]  # (a-3)
+        subtract(z3, t6, out=z3)  # (a-3)
         exp(z3, out=a3)  # (a-3)
-        a3.dot(ones, out=t5)  # (a-3)
-        t6[...] = t5[:, None]  # (a-3)
+        a3.dot(ones, out=t8)  # (a-3)
+        t6[...] = t8[:, None]  # (a-3)
         divide(a3, t6, out=a3)  # (a-3)
         # cost
-        log(t5, out=t5)  # (total-cost)
-        t6[...] = t5[:, None]  # (total-cost)
+        log(t8, out=t8)  # (total-cost)
+        t6[...] = t8[:, None]  # (total-cost)
         subtract(z3, t6, out=z3)  # (total-cost)
-        total = (-1.0 / N) * float(np.vdot(z3, y))  # (total-cost)
+        total = (-1.0 / N) * float(z3_entries.dot(y.reshape(-1)))  # (total-cost)
         # backward: deltas hold the factors that all gradients have
         subtract(a3, y, out=delta3)  # (delta-3)
         multiply(delta3, factor1, out=delta3)  # (delta-3)
         delta3.T.dot(a2, out=grad_W3)  # (grad-W-3)
         ones_2.dot(delta3, out=grad_b3)  # (grad-b-3)
-        delta3.dot(W3, out=t2)  # (delta-2)
-        greater(a2, zero, out=delta2)  # (delta-2)
-        multiply(t2, delta2, out=delta2)  # (delta-2)
+        delta3.dot(W3, out=t3)  # (delta-2)
+        greater(a2, zero, out=t9)  # (delta-2)
+        delta2[...] = t9  # (delta-2)
+        multiply(t3, delta2, out=delta2)  # (delta-2)
         delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
         ones_2.dot(delta2, out=grad_b2)  # (grad-b-2)
-        delta2.dot(W2, out=t1)  # (delta-1)
-        greater(a1, zero, out=delta1)  # (delta-1)
-        multiply(t1, delta1, out=delta1)  # (delta-1)
+        delta2.dot(W2, out=t10)  # (delta-1)
+        greater(a1, zero, out=t11)  # (delta-1)
+        delta1[...] = t11  # (delta-1)
+        multiply(t10, delta1, out=delta1)  # (delta-1)
         delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
         ones_2.dot(delta1, out=grad_b1)  # (grad-b-1)
         return float(total), gradients.copy()
@@ -214,10 +230,7 @@ def _checked(parameters, x, y=None):
     _fitting("x", x, ("N", 784), sizes)
     if y is not None:
         _fitting("y", y, ("N", 10), sizes)
-    dtypes = {value.dtype for value in (*values, x, *(() if y is None else (y,)))}
-    if len(dtypes) > 1:
-        names = ", ".join(sorted(map(str, dtypes)))
-        raise ValueError(f"parameters, x and y must have one dtype, not {names}")
+    _of_one_dtype({**parameters, "x": x, **({} if y is None else {"y": y})})
     return values
 
 
@@ -231,19 +244,11 @@ def _fitting(name, value, shape, sizes):
     if len(value.shape) == len(shape):
         pairs = zip(shape, value.shape, strict=True)
         wanted = tuple(sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in pairs)
-    if value.shape != wanted or 0 in value.shape:
+    if value.shape != wanted:
         raise ValueError(f"{name} must have shape {_shape(wanted)}, not {_shape(value.shape)}")
+    if 0 in value.shape:
+        raise ValueError(f"{name} must have shape {_shape(shape)} and no size of 0, not {_shape(value.shape)}")
     return value
-
-
-def _as_told(arrays, shapes, dtype, own):
-    """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes):
-        if type(array) is not np.ndarray or array.shape != shape:
-            return False
-        if array.dtype is not dtype or id(array) in own:
-            return False
-    return len(arrays) == len(shapes)
 
 
 def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
@@ -263,17 +268,37 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
     return arrays
 
 
-def _room(gradient, shape):
+def _written_out(transpose, memory):
+    """A transpose in memory of its own: many products with it are quicker for that."""
+    memory[...] = transpose
+    return memory
+
+
+def _as_it_is(transpose, memory):
+    """A transpose that is a view: for a few products it isn't worth the memory."""
+    return transpose
+
+
+def _room(gradient, shape, dtype, start=0):
     """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
     size = shape[0] * shape[1]
-    if size > gradient.size:
-        return np.empty(shape, gradient.dtype)
-    return gradient.reshape(-1)[:size].reshape(shape)
+    free = gradient.reshape(-1)[start:].view(dtype)
+    return free[:size].reshape(shape) if size <= free.size else np.empty(shape, dtype)
 
 
 def _shape(shape):
     """A shape as text."""
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def _of_one_dtype(arrays):
+    """Refuse arrays of two dtypes, those of the rarer one by their names."""
+    dtypes = [array.dtype for array in arrays.values()]
+    usual = max(dtypes, key=dtypes.count)
+    others = [name for name, array in arrays.items() if array.dtype != usual]
+    if others:
+        given = arrays[others[0]].dtype
+        raise ValueError(f"{', '.join(others)} must be {usual}, as the others are, not {given}")
 
 
 def _batch_size(value):
@@ -285,7 +310,10 @@ def _batch_size(value):
 
 def _dtype(value):
     """The dtype, if it is one that the gradients can have."""
-    dtype = np.dtype(value)
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        raise ValueError(f"dtype must be float32 or float64, not {value!r}") from None
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, not {dtype}")
     return dtype

@@ -81,14 +81,8 @@ def make_gradients(batch_size, dtype=np.float64):
     N = _batch_size(batch_size)
     dtype = _dtype(dtype)
     names = [*PARAMETERS]
-    shapes = [
-        (2, 2),
-        (2,),
-        (2, 2),
-        (2,),
-        (N, 2),
-        (N, 2),
-    ]
+    shapes = [*PARAMETERS.values(), (N, 2), (N, 2)]
+    ndarray = np.ndarray
     add = np.add
     negative = np.negative
     exp = np.exp
@@ -98,57 +92,70 @@ def make_gradients(batch_size, dtype=np.float64):
     one = np.asarray(1.0, dtype)
     factor1 = np.asarray(1.0 / N, dtype)
     ones = np.ones(N, dtype)
+    turned = _written_out if N >= 16 else _as_it_is
     flat = np.empty(12, dtype)
     grad_W1 = flat[0:4].reshape((2, 2))
     grad_b1 = flat[4:6].reshape((2,))
     grad_W2 = flat[6:10].reshape((2, 2))
     grad_b2 = flat[10:12].reshape((2,))
+    t1 = _room(grad_W1, (2, 2), dtype)
     z1 = a1 = delta1 = np.empty((N, 2), dtype)
-    t1 = z2 = a2 = delta2 = _room(grad_W1, (N, 2))
-    t2 = _room(grad_W2, (N, 2))
-    t3 = _room(grad_b1, (N, 2))
+    t2 = _room(grad_W1, (N, 2), dtype)
+    z2 = a2 = delta2 = _room(grad_b1, (N, 2), dtype)
+    t4 = _room(grad_W2, (N, 2), dtype)
     t2_entries = t2.reshape(-1)
     gradients = {"W1": grad_W1, "b1": grad_b1, "W2": grad_W2, "b2": grad_b2}
     own = {id(gradient) for gradient in gradients.values()}
 
+    @np.errstate(over="ignore")  # exp may overflow where 1 / (1 + exp(-z)) is 0
     def cost_and_gradients(parameters, x, y):
         """The cost and the gradients, in buffers that the next call writes again."""
-        arrays = [*parameters.values(), x, y]
-        if not (_as_told(arrays, shapes, dtype, own) and [*parameters] == names):
-            arrays = _checked_for_buffers(parameters, x, y, shapes, dtype, own)
-        W1, b1, W2, b2, x, y = arrays
-        with np.errstate(over="ignore"):  # exp may overflow where 1 / (1 + exp(-z)) is 0
-            # forward
-            x.dot(W1.T, out=z1)  # (z-1)
-            t1[...] = b1  # (z-1)
-            add(z1, t1, out=z1)  # (z-1)
-            negative(z1, out=a1)  # (a-1)
-            exp(a1, out=a1)  # (a-1)
-            add(a1, one, out=a1)  # (a-1)
-            reciprocal(a1, out=a1)  # (a-1)
-            a1.dot(W2.T, out=z2)  # (z-2)
-            t2[...] = b2  # (z-2)
-            add(z2, t2, out=z2)  # (z-2)
-            negative(z2, out=a2)  # (a-2)
-            exp(a2, out=a2)  # (a-2)
-            add(a2, one, out=a2)  # (a-2)
-            reciprocal(a2, out=a2)  # (a-2)
-            # cost
-            subtract(a2, y, out=t2)  # (total-cost)
-            total = (0.5 / N) * float(t2_entries.dot(t2_entries))  # (total-cost)
-            # backward: deltas hold the factors that all gradients have
-            subtract(one, a2, out=t3)  # (delta-2)
-            multiply(a2, t3, out=delta2)  # (delta-2)
-            multiply(delta2, t2, out=delta2)  # (delta-2)
-            multiply(delta2, factor1, out=delta2)  # (delta-2)
-            delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
-            ones.dot(delta2, out=grad_b2)  # (grad-b-2)
-            delta2.dot(W2, out=t3)  # (delta-1)
-            multiply(t3, a1, out=t3)  # (delta-1)
-            subtract(one, a1, out=delta1)  # (delta-1)
-            multiply(t3, delta1, out=delta1)  # (delta-1)
-            delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
-            ones.dot(delta1, out=grad_b1)  # (grad-b-1)
+        if [*parameters] != names:
+            parameters = dict(zip(PARAMETERS, _checked(parameters, x, y), strict=True))
+        W1, b1, W2, b2 = parameters.values()
+        if not (
+            W1.__class__ is ndarray and W1.dtype is dtype and W1.shape == (2, 2)
+            and b1.__class__ is ndarray and b1.dtype is dtype and b1.shape == (2,)
+            and W2.__class__ is ndarray and W2.dtype is dtype and W2.shape == (2, 2)
+            and b2.__class__ is ndarray and b2.dtype is dtype and b2.shape == (2,)
+            and x.__class__ is ndarray and x.dtype is dtype and x.shape == (N, 2)
+            and y.__class__ is ndarray and y.dtype is dtype and y.shape == (N, 2)
+            and own.isdisjoint(map(id, (W1, b1, W2, b2, x, y)))
+        ):
+            _checked_for_buffers(parameters, x, y, shapes, dtype, own)
+        # forward
+        W1_T = turned(W1.T, t1)  # (z-1)
+        x.dot(W1_T, out=z1)  # (z-1)
+        t2[...] = b1  # (z-1)
+        add(z1, t2, out=z1)  # (z-1)
+        negative(z1, out=a1)  # (a-1)
+        exp(a1, out=a1)  # (a-1)
+        add(a1, one, out=a1)  # (a-1)
+        reciprocal(a1, out=a1)  # (a-1)
+        W2_T = turned(W2.T, t1)  # (z-2)
+        a1.dot(W2_T, out=z2)  # (z-2)
+        t2[...] = b2  # (z-2)
+        add(z2, t2, out=z2)  # (z-2)
+        negative(z2, out=a2)  # (a-2)
+        exp(a2, out=a2)  # (a-2)
+        add(a2, one, out=a2)  # (a-2)
+        reciprocal(a2, out=a2)  # (a-2)
+        # cost
+        subtract(a2, y, out=t2)  # (total-cost)
+        total = (0.5 / N) * float(t2_entries.dot(t2_entries))  # (total-cost)
+        # backward: deltas hold the factors that all gradients have
+        subtract(one, a2, out=t4)  # (delta-2)
+        multiply(a2, t4, out=delta2)  # (delta-2)
+        multiply(delta2, t2, out=delta2)  # (delta-2)
+        multiply(delta2, factor1, out=delta2)  # (delta-2)
+        delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
+        ones.dot(delta2, out=grad_b2)  # (grad-b-2)
+        delta2.dot(W2, out=t2)  # (delta-1)
+        multiply(t2, a1, out=t2)  # (delta-1)
+        subtract(one, a1, out=delta1)  # (delta-1)
+        multiply(t2, delta1, out=delta1)  # (delta-1)
+        delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
+        ones.dot(delta1, out=grad_b1)  # (grad-b-1)
         return float(total), gradients.copy()
 
     E = 2.718281828459045
@@ -157,10 +164,19 @@ def make_gradients(batch_size, dtype=np.float64):
 
     def scalar_cost_and_gradients(parameters, x, y):
         """The same number by number: for a network this small, calls would take longer than the arithmetic."""
-        arrays = [*parameters.values(), x, y]
-        if not (_as_told(arrays, shapes, dtype, own) and [*parameters] == names):
-            arrays = _checked_for_buffers(parameters, x, y, shapes, dtype, own)
-        W1, b1, W2, b2, x, y = arrays
+        if [*parameters] != names:
+            parameters = dict(zip(PARAMETERS, _checked(parameters, x, y), strict=True))
+        W1, b1, W2, b2 = parameters.values()
+        if not (
+            W1.__class__ is ndarray and W1.dtype is dtype and W1.shape == (2, 2)
+            and b1.__class__ is ndarray and b1.dtype is dtype and b1.shape == (2,)
+            and W2.__class__ is ndarray and W2.dtype is dtype and W2.shape == (2, 2)
+            and b2.__class__ is ndarray and b2.dtype is dtype and b2.shape == (2,)
+            and x.__class__ is ndarray and x.dtype is dtype and x.shape == (N, 2)
+            and y.__class__ is ndarray and y.dtype is dtype and y.shape == (N, 2)
+            and own.isdisjoint(map(id, (W1, b1, W2, b2, x, y)))
+        ):
+            _checked_for_buffers(parameters, x, y, shapes, dtype, own)
         (W1_1_1, W1_1_2), (W1_2_1, W1_2_2) = W1.tolist()
         b1_1, b1_2 = b1.tolist()
         (W2_1_1, W2_1_2), (W2_2_1, W2_2_2) = W2.tolist()
@@ -236,10 +252,7 @@ def _checked(parameters, x, y=None):
     _fitting("x", x, ("N", 2), sizes)
     if y is not None:
         _fitting("y", y, ("N", 2), sizes)
-    dtypes = {value.dtype for value in (*values, x, *(() if y is None else (y,)))}
-    if len(dtypes) > 1:
-        names = ", ".join(sorted(map(str, dtypes)))
-        raise ValueError(f"parameters, x and y must have one dtype, not {names}")
+    _of_one_dtype({**parameters, "x": x, **({} if y is None else {"y": y})})
     return values
 
 
@@ -253,19 +266,11 @@ def _fitting(name, value, shape, sizes):
     if len(value.shape) == len(shape):
         pairs = zip(shape, value.shape, strict=True)
         wanted = tuple(sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in pairs)
-    if value.shape != wanted or 0 in value.shape:
+    if value.shape != wanted:
         raise ValueError(f"{name} must have shape {_shape(wanted)}, not {_shape(value.shape)}")
+    if 0 in value.shape:
+        raise ValueError(f"{name} must have shape {_shape(shape)} and no size of 0, not {_shape(value.shape)}")
     return value
-
-
-def _as_told(arrays, shapes, dtype, own):
-    """Whether arrays are what the buffers were made for: the quick look that every call takes."""
-    for array, shape in zip(arrays, shapes):
-        if type(array) is not np.ndarray or array.shape != shape:
-            return False
-        if array.dtype is not dtype or id(array) in own:
-            return False
-    return len(arrays) == len(shapes)
 
 
 def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
@@ -285,17 +290,37 @@ def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
     return arrays
 
 
-def _room(gradient, shape):
+def _written_out(transpose, memory):
+    """A transpose in memory of its own: many products with it are quicker for that."""
+    memory[...] = transpose
+    return memory
+
+
+def _as_it_is(transpose, memory):
+    """A transpose that is a view: for a few products it isn't worth the memory."""
+    return transpose
+
+
+def _room(gradient, shape, dtype, start=0):
     """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
     size = shape[0] * shape[1]
-    if size > gradient.size:
-        return np.empty(shape, gradient.dtype)
-    return gradient.reshape(-1)[:size].reshape(shape)
+    free = gradient.reshape(-1)[start:].view(dtype)
+    return free[:size].reshape(shape) if size <= free.size else np.empty(shape, dtype)
 
 
 def _shape(shape):
     """A shape as text."""
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def _of_one_dtype(arrays):
+    """Refuse arrays of two dtypes, those of the rarer one by their names."""
+    dtypes = [array.dtype for array in arrays.values()]
+    usual = max(dtypes, key=dtypes.count)
+    others = [name for name, array in arrays.items() if array.dtype != usual]
+    if others:
+        given = arrays[others[0]].dtype
+        raise ValueError(f"{', '.join(others)} must be {usual}, as the others are, not {given}")
 
 
 def _batch_size(value):
@@ -307,7 +332,10 @@ def _batch_size(value):
 
 def _dtype(value):
     """The dtype, if it is one that the gradients can have."""
-    dtype = np.dtype(value)
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        raise ValueError(f"dtype must be float32 or float64, not {value!r}") from None
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, not {dtype}")
     return dtype
