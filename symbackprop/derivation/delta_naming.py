@@ -90,8 +90,8 @@ def _fold_terms(node: sp.Expr, patterns: list[sp.Add], table: Table) -> sp.Expr:
 def _fold_factors(node: sp.Expr, patterns: list[sp.Mul], table: Table) -> sp.Expr:
     """Factors that together are a power of the right side of a definition, as that power of the entry."""
     for pattern in patterns:
-        wanted, entry = dict(rules.powers(pattern)), _latest(table[pattern], table)
-        times = rules.multiplicity(wanted, dict(rules.powers(node)))
+        wanted, entry = rules.powers(pattern), _latest(table[pattern], table)
+        times = rules.multiplicity(wanted, rules.powers(node))
         if times:
             rest = rules.divide(node, {base: exponent * times for base, exponent in wanted.items()})
             node = entry**times * rest
@@ -105,9 +105,9 @@ def _fold_into_sum(node: sp.Expr, wanted: Table, entry: sp.Expr) -> sp.Expr:
     for factor in split_product(node):
         if not isinstance(factor, sp.Sum) or entry.indices != (factor.limits[0][0],):
             continue
-        inside = dict(rules.powers(factor.function))
+        inside = rules.powers(factor.function)
         missing = {base: exponent for base, exponent in wanted.items() if base not in inside}
-        outside = dict(rules.powers(node / factor))
+        outside = rules.powers(node / factor)
         if len(missing) == len(wanted) or rules.multiplicity(missing, outside) < 1:
             continue
         present = {base: exponent for base, exponent in wanted.items() if base in inside}

@@ -77,7 +77,7 @@ def _output(factor: sp.Expr, definitions: Definitions) -> sp.Expr | None:
 
 def divides(base: sp.Expr, expr: sp.Expr) -> bool:
     """Whether a sum, or a product with sums in it, has the base below the line."""
-    for factor, exponent in powers(expr):
+    for factor, exponent in powers(expr).items():
         if factor == base and exponent.is_negative:
             return True
         if isinstance(factor, sp.Add) and exponent == 1 and any(divides(base, term) for term in factor.args):
@@ -98,7 +98,7 @@ def _with_slope(factors: tuple[sp.Expr, ...], definitions: Definitions) -> sp.Ex
             written = {f: _written(f, definitions) for f in below}
             formula = as_product(derivative(slope.formula, Z)).xreplace({Z: slope.args[0]})
             written[slope] = formula
-            parts = (power for f in factors for power in powers(written.get(f, f)))
+            parts = (power for f in factors for power in powers(written.get(f, f)).items())
             return sp.Mul(*(base**exponent for base, exponent in parts))
     return product
 

@@ -75,7 +75,9 @@ def logarithm(value: sp.Expr) -> sp.Expr | None:
     value = value.rewrite(_HYPERBOLIC, sp.exp) if value.has(*_HYPERBOLIC) else value
     above, below = sp.fraction(sp.together(value))
     above = sp.expand(above) if isinstance(above, sp.Add) else above
-    factors = [(base, sign * e) for sign, side in ((1, above), (-1, below)) for base, e in powers(side)]
+    factors = [
+        (base, sign * e) for sign, side in ((1, above), (-1, below)) for base, e in powers(side).items()
+    ]
     found = [(base, exponent, _of_factor(base)) for base, exponent in factors]
     terms = [exponent * log for _, exponent, log in found if log is not None]
     rest = sp.Mul(*(base**exponent for base, exponent, log in found if log is None))
@@ -150,8 +152,8 @@ def _folded(logs: list[sp.Expr]) -> sp.Expr:
 def _signed_log(term: sp.Expr) -> tuple[int, sp.Expr | None]:
     """The sign of a term and the logarithm of its size, if it is a number times exponentials."""
     number, rest = term.as_coeff_Mul()
-    parts = [_of_factor(base) for base, _ in powers(rest)] if rest != 1 else []
-    exponents = [exponent for _, exponent in powers(rest)] if rest != 1 else []
+    parts = [_of_factor(base) for base, _ in powers(rest).items()] if rest != 1 else []
+    exponents = [exponent for _, exponent in powers(rest).items()] if rest != 1 else []
     sign = -1 if number.is_negative else 1
     if None in parts:
         return sign, None

@@ -97,7 +97,7 @@ def _softplus(node: sp.log) -> sp.Expr:
 
 def _product(node: sp.Mul) -> sp.Expr:
     """exp(u) sigmoid(-u) = sigmoid(u), and the quotients of differences and sums that are tanh."""
-    factors = dict(powers(node))
+    factors = powers(node)
     for base in [b for b in factors if isinstance(b, sp.exp)]:
         factors = _absorb(factors, base)
     for base in [b for b in factors if isinstance(b, Erfc)]:
@@ -106,8 +106,19 @@ def _product(node: sp.Mul) -> sp.Expr:
         factors = _slope_of_softplus(factors, base)
     for base in [b for b in factors if isinstance(b, Expm1)]:
         factors = _quotient(factors, base)
-    tanh = _tanh(factors)
-    return sp.Mul(*(base**exponent for base, exponent in (tanh or factors).items()))
+    factors = _joined(_tanh(factors) or factors)
+    for base in [b for b in factors if isinstance(b, sp.exp)]:
+        factors = _absorb(factors, base)
+    return sp.Mul(*(base**exponent for base, exponent in factors.items()))
+
+
+def _joined(factors: dict[sp.Expr, sp.Expr]) -> dict[sp.Expr, sp.Expr]:
+    """One exponential for several: exp(u) exp(-v) is infinite times 0 where exp(u - v) is 1."""
+    exponents = [exponent * base.args[0] for base, exponent in factors.items() if isinstance(base, sp.exp)]
+    if len(exponents) < 2:
+        return factors
+    others = {base: exponent for base, exponent in factors.items() if not isinstance(base, sp.exp)}
+    return {**others, sp.exp(sp.Add(*exponents)): sp.S.One}
 
 
 def _absorb(factors: dict[sp.Expr, sp.Expr], exponential: sp.exp) -> dict[sp.Expr, sp.Expr]:
@@ -174,7 +185,7 @@ def _tanh_quotient(node: sp.Expr) -> sp.Expr:
     """sinh(u)/cosh(u) = tanh(u)."""
     if not isinstance(node, sp.Mul) or not node.has(sp.sinh):
         return node
-    factors = dict(powers(node))
+    factors = powers(node)
     for base in [b for b in factors if isinstance(b, sp.sinh)]:
         below = sp.cosh(base.args[0])
         if 0 < factors[base] <= -factors.get(below, sp.S.Zero):
