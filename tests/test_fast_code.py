@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from architectures import numbers, specs
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -13,37 +14,11 @@ import symbackprop as sb
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
 LIMITS = {np.float64: 1e-12, np.float32: 1e-5}
-ACTIVATIONS = [
-    "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus", "softsign", "arctan",
-    "gelu", "gelu_tanh", "silu", "mish", "hard_sigmoid", "exp", "gaussian", "softmax", "log_softmax",
-]  # fmt: skip
-COSTS = {
-    "squared_error": ACTIVATIONS,
-    "absolute_error": ACTIVATIONS,
-    "huber": ACTIVATIONS,
-    "hinge": ACTIVATIONS,
-    "binary_cross_entropy": ["sigmoid"],
-    "cross_entropy": ["softmax", "sigmoid"],
-}
 
 
 @cache
 def derived(path):
     return sb.derive(sb.load(path), wrt=("x",) if "depth" not in path.read_text() else ())
-
-
-def numbers(module, sizes, batch, dtype=np.float64, seed=0):
-    """Parameters, inputs and targets, none of them special."""
-    rng = np.random.default_rng(seed)
-    shapes = {name: tuple(sizes.get(s, s) for s in shape) for name, shape in module.PARAMETERS.items()}
-    parameters = {
-        name: (rng.standard_normal(shape) / np.sqrt(shape[-1])).astype(dtype)
-        for name, shape in shapes.items()
-    }
-    x = rng.standard_normal((batch, shapes["W1"][1])).astype(dtype)
-    last = shapes[f"W{sum(name[0] == 'W' for name in shapes)}"][0]
-    y = rng.dirichlet(np.ones(last), batch) if last > 1 else rng.uniform(0.1, 0.9, (batch, 1))
-    return parameters, x, y.astype(dtype)
 
 
 def options_of(module):
@@ -96,28 +71,6 @@ def test_every_example_is_equal_to_the_plain_code(path, dtype):
         fast = module.make_gradients(batch, dtype, **sizes)
         for seed in range(3):
             agree(module, fast, numbers(module, sizes, batch, dtype, seed), dtype, options)
-
-
-@st.composite
-def specs(draw):
-    """Any architecture that a spec can describe."""
-    cost = draw(st.sampled_from(sorted(COSTS)))
-    layers = []
-    for _ in range(draw(st.integers(0, 5))):
-        size = draw(st.integers(1, 5))
-        names = ACTIVATIONS if size > 1 else ACTIVATIONS[:-2]
-        layers.append({"size": size, "activation": draw(st.sampled_from(names)), "bias": draw(st.booleans())})
-    last = {"size": draw(st.integers(2, 5)), "activation": draw(st.sampled_from(COSTS[cost]))}
-    spec = {"name": "random", "input": {"size": draw(st.integers(1, 5))}, "layers": [*layers, last]}
-    spec["cost"] = {
-        "kind": cost,
-        "scale": draw(st.sampled_from(["1", "1/2", "3"])),
-        "outputs": draw(st.sampled_from(["sum", "mean"])),
-        "examples": draw(st.sampled_from(["sum", "mean"])),
-    }
-    if draw(st.booleans()):
-        spec["penalty"] = {"l2": "lambda/(2*N)"}
-    return spec
 
 
 @pytest.mark.slow

@@ -1,0 +1,201 @@
+"""Every target on random architectures and on every example: gradients are those of the NumPy module."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from architectures import numbers, specs
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from outside import library
+
+import symbackprop as sb
+
+EXAMPLES = [
+    path
+    for path in sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
+    if "\ndepth" not in path.read_text()
+]
+LIMITS = {np.float64: 1e-12, np.float32: 1e-5}
+DTYPES = st.sampled_from(sorted(LIMITS, key=str))
+
+
+def compiled(source):
+    namespace = {"__name__": "generated"}
+    exec(compile(source, "<generated>", "exec"), namespace)
+    return type("Module", (), {key: staticmethod(v) if callable(v) else v for key, v in namespace.items()})
+
+
+def random(count):
+    """Settings for so many architectures, and the same ones every time."""
+    return settings(
+        max_examples=count, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
+
+
+# --- libraries ---------------------------------------------------------------------------------------
+
+
+def same(arrays):
+    return arrays
+
+
+def for_torch(arrays):
+    torch = library("torch")
+    parameters, x, y = arrays
+    return {k: torch.from_numpy(v) for k, v in parameters.items()}, torch.from_numpy(x), torch.from_numpy(y)
+
+
+def for_jax(arrays):
+    jax = library("jax")
+    jax.config.update("jax_enable_x64", True)
+    return jax.tree_util.tree_map(jax.numpy.asarray, arrays)
+
+
+def for_dask(arrays):
+    da = library("dask.array")
+    parameters, x, y = arrays
+    chunks = (max(1, len(x) // 2), -1)
+    return parameters, da.from_array(x, chunks=chunks), da.from_array(y, chunks=chunks)
+
+
+ARRAYS = {"numpy": same, "torch": for_torch, "jax": for_jax, "dask": for_dask}
+TARGETS = {
+    **{f"array-api on {name}": ("array-api", convert) for name, convert in ARRAYS.items()},
+    "torch": ("torch", for_torch),
+    "jax": ("jax", for_jax),
+    "numba": ("numba", same),
+}
+COUNTS = {"numba": 3, "array-api on jax": 4, "array-api on dask": 6}
+USUAL = 8
+"""How many architectures the others get; the seconds go into compiling and into Dask's graphs."""
+
+
+# --- comparing ---------------------------------------------------------------------------------------
+
+
+def in_full(arrays):
+    parameters, x, y = arrays
+    return (
+        {k: v.astype(np.float64) for k, v in parameters.items()},
+        x.astype(np.float64),
+        y.astype(np.float64),
+    )
+
+
+def reference(derivation, arrays, options):
+    """Cost and gradients in float64."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return derivation.compile().cost_and_gradients(*in_full(arrays), **options)
+
+
+def below(gradients, limit):
+    """Whether numbers are small enough to be compared: exp of exp loses digits to its inputs' rounding."""
+    return all(np.max(np.abs(value), initial=0.0) < limit for value in gradients.values())
+
+
+def agrees(found, wanted, limit):
+    """Relative to the largest entry of each array, or to 1."""
+    cost, gradients = found
+    assert abs(float(cost) - wanted[0]) <= 10 * limit * max(1.0, abs(wanted[0]))
+    assert list(gradients) == list(wanted[1])
+    for name, value in wanted[1].items():
+        error = np.max(np.abs(np.asarray(gradients[name], np.float64) - value), initial=0.0)
+        assert error <= limit * max(1.0, np.max(np.abs(value), initial=0.0)), name
+
+
+def refused(derivation, target):
+    """Why the target has no module for this network, if it hasn't."""
+    try:
+        derivation.module_source(target)
+    except sb.NoRule as reason:
+        return str(reason)
+    return ""
+
+
+def check(derivation, name, arrays, dtype, options):
+    target, convert = TARGETS[name]
+    wanted = reference(derivation, arrays, options)
+    if not below(wanted[1], 1e3):
+        return
+    found = compiled(derivation.module_source(target)).cost_and_gradients(*convert(arrays), **options)
+    agrees(found, wanted, LIMITS[dtype])
+
+
+def options_of(spec):
+    return {"lambda_": 0.3} if "penalty" in spec else {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TARGETS)
+def test_random_architectures(name):
+    library("array_api_compat" if "array-api" in name else "numpy")
+    library({"numba": "numba"}.get(name, "numpy"))
+    reasons = []
+
+    @random(COUNTS.get(name, USUAL))
+    @given(specs(), st.sampled_from([1, 2, 5]), DTYPES, st.integers(0, 99))
+    def runs(spec, batch, dtype, seed):
+        derivation = sb.derive(sb.from_mapping(spec))
+        reason = refused(derivation, TARGETS[name][0])
+        if reason:
+            reasons.append(reason)
+            return
+        arrays = numbers(derivation.compile(), {}, batch, dtype, seed)
+        check(derivation, name, arrays, dtype, options_of(spec))
+
+    runs()
+    assert name == "numba" or not reasons
+    assert all("target: numba has no form of" in reason for reason in reasons)
+    assert len(reasons) <= COUNTS.get(name, USUAL) // 2
+
+
+@pytest.mark.slow
+@random(10)
+@given(specs(), st.integers(1, 3), st.integers(0, 99))
+def test_random_architectures_pass_the_gradient_check_of_torch(spec, batch, seed):
+    torch = library("torch")
+    derivation = sb.derive(sb.from_mapping(spec))
+    arrays = numbers(derivation.compile(), {}, batch, np.float64, seed)
+    _, gradients = reference(derivation, arrays, options_of(spec))
+    assume(below(gradients, 50.0))
+    target = compiled(derivation.module_source("torch"))
+    parameters, x, y = for_torch(arrays)
+    names = list(parameters)
+
+    def cost(x, *values):
+        return target.cost(dict(zip(names, values, strict=True)), x, y, **options_of(spec))
+
+    inputs = [value.clone().requires_grad_() for value in (x, *parameters.values())]
+    assert torch.autograd.gradcheck(cost, inputs, atol=1e-5, rtol=1e-3)
+
+
+# --- every example -----------------------------------------------------------------------------------
+
+
+@cache
+def example(path):
+    return sb.derive(sb.load(path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", LIMITS)
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example(path, name, dtype):
+    derivation = example(path)
+    target, _ = TARGETS[name]
+    module = derivation.compile()
+    sizes = {s for shape in module.PARAMETERS.values() for s in shape if isinstance(s, str)}
+    code = module.cost_and_gradients.__code__
+    words = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    if any(not word.endswith("_") for word in words):
+        pytest.skip(f"{path.stem} leaves a function open")
+    if reason := refused(derivation, target):
+        assert target == "numba" and "target: numba" in reason
+        pytest.skip(reason)
+    if name == "numba" and dtype is np.float32 and path.stem != "two-two-two":
+        pytest.skip("compiling takes its seconds for each dtype: random architectures have both")
+    arrays = numbers(module, {size: 3 + n for n, size in enumerate(sorted(sizes))}, 4, dtype)
+    check(derivation, name, arrays, dtype, dict.fromkeys(words, 0.3))
