@@ -255,8 +255,8 @@ class Generator:
         """The lines of the fast path."""
         code = FastCode(self.fast_plan, self.names, self.fixed, self.scalars())
         sections: dict[str, list[str]] = {"forward": [], "cost": [], "backward": []}
-        for section, line, label in code.lines():
-            sections[section] += labelled(line, label)
+        for section, line, label, in_loop in code.lines():
+            sections[section] += ["    " * in_loop + part for part in labelled(line, label)]
         entries = ", ".join(f'"{s.target}": grad_{s.target}' for s in self.gradients)
         allocate = [line for long in code.allocations() for line in wrapped(long)]
         allocations = [*allocate, *wrapped(f"gradients = {{{entries}}}")]
@@ -321,6 +321,7 @@ def module_keys(model: Model, batch: Batch, about: Sequence[str], code: str = "a
         "ignores_overflow": fast.ignores_overflow,
         "scalars": None if fast.scalars is None else _scalar_keys(generator, fast.scalars),
         "rooms": any("_room(" in line for line in fast.allocations),
+        "blocks": any(line.startswith("blocks_1 = ") for line in fast.allocations),
         "turned": any(line.startswith("turned = ") for line in fast.allocations),
     }
     return plain_keys(generator, about) | keys | helper_keys(generator) | _sample(generator)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
+from symbackprop.code.blocks import runs
 from symbackprop.code.nodes import Call, Dims, Graph, Node
 from symbackprop.code.numpy_code import Code, Names, scalar_code, tuple_code
-from symbackprop.code.plan import Buffer, Plan
+from symbackprop.code.plan import Buffer, Instruction, Plan
 from symbackprop.code.scalars import ScalarProgram
 from symbackprop.code.vector_forms import MANY
 from symbackprop.forward.model import EXAMPLES
@@ -50,23 +51,35 @@ class FastCode:
     functions: dict[str, None] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     ones: dict[str, str] = field(default_factory=dict)
+    blocks: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
     def graph(self) -> Graph:
         """The operations."""
         return self.plan.graph
 
-    def lines(self) -> Iterator[tuple[str, str, str]]:
-        """The section, the line and the label of every instruction."""
-        for instruction in self.plan.instructions:
-            node = self.graph[instruction.node]
-            if instruction.copies:
-                line = f"np.copyto({instruction.target}, {self.text(instruction.node)})"
-            elif not node.dims:
-                line = f"{instruction.target} = {self.scalar(node).text}"
-            else:
-                line = self.line(node, instruction.target)
-            yield instruction.section, line, instruction.label
+    def lines(self) -> Iterator[tuple[str, str, str, bool]]:
+        """The section, the line and the label of every instruction, and whether it stands in a loop."""
+        for run in runs(self.plan):
+            if not run.arrays:
+                (step,) = run.instructions
+                yield step.section, self.instruction(step), step.label, False
+                continue
+            self.blocks.append(run.arrays)
+            names = ", ".join(f"{name}_" for name in run.arrays)
+            target = names if len(run.arrays) > 1 else f"({names},)"
+            yield run.instructions[0].section, f"for {target} in blocks_{len(self.blocks)}:", "", False
+            for step in run.instructions:
+                yield step.section, _by_rows(self.instruction(step), run.arrays), step.label, True
+
+    def instruction(self, step: Instruction) -> str:
+        """An instruction as a line."""
+        node = self.graph[step.node]
+        if step.copies:
+            return f"np.copyto({step.target}, {self.text(step.node)})"
+        if not node.dims:
+            return f"{step.target} = {self.scalar(node).text}"
+        return self.line(node, step.target)
 
     def line(self, node: Node, target: str) -> str:
         """One operation, written into ``target``."""
@@ -223,7 +236,9 @@ class FastCode:
             elif self.scalars is None or buffer.names[0] not in dict(self.scalars.gradients):
                 shape, kind = shape_code(buffer.dims, self.names), "bool" if buffer.truth else "dtype"
                 lines.append(f"{targets} = np.empty({shape}, {kind})")
-        return [*lines, *(f"{flat} = {name}.reshape(-1)" for name, flat in self.flat.items())]
+        lines += [f"{flat} = {name}.reshape(-1)" for name, flat in self.flat.items()]
+        blocks = enumerate(self.blocks, 1)
+        return [*lines, *(f"blocks_{number} = _blocks({', '.join(names)})" for number, names in blocks)]
 
     def place(self, buffer: Buffer) -> str:
         """In which gradient a buffer lies, where in it, and of which kind it is."""
@@ -245,6 +260,15 @@ class FastCode:
             part = f"flat[{start}:{start + len(entries)}]"
             yield f"{name} = {part}.reshape({shape_code(shapes[name], self.names)})"
             start += len(entries)
+
+
+def _by_rows(line: str, arrays: Sequence[str]) -> str:
+    """A line with the rows of arrays in their place.
+
+    >>> _by_rows("multiply(z1, t1, out=a1)", ("z1", "a1"))
+    'multiply(z1_, t1, out=a1_)'
+    """
+    return re.sub(rf"\b({'|'.join(arrays)})\b", r"\1_", line)
 
 
 def _filled(pattern: Call, args: Sequence[str]) -> str:
