@@ -150,3 +150,20 @@ def test_an_exponential_is_put_in_before_it_is_cancelled():
     assert solved in text and text.index("solved for the exponential") < text.index("multiply out, cancel")
     derivation = sb.derive(from_widths("2-2-2", hidden="tanh"))
     assert "exponential eliminated" in derivation.document(forms=["index"]).to_latex()
+
+
+def test_a_step_that_changes_nothing_in_print_lends_no_other_its_reason():
+    """The targets' fact is what ends the softmax, whatever was rearranged without a trace before."""
+    spec = {
+        "name": "soft",
+        "input": {"size": 2},
+        "layers": [{"size": 2, "activation": "softmax"}],
+        "cost": {"kind": "cross_entropy"},
+        "facts": {"targets_sum_to_one": True},
+    }
+    derivation = sb.derive(sb.from_mapping(spec))
+    for notation in ("nielsen", "goodfellow", "bishop"):
+        made = derivation.document(notation, forms=["index"])
+        found = [c for s in made.sections for b in s.blocks if isinstance(b, Display) for c in b.chains]
+        (delta,) = (each for each in found if each.label == "delta-1")
+        assert delta.rows[-1].reason == "targets sum to one" and delta.rows[-1].boxed

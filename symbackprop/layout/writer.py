@@ -224,8 +224,9 @@ class Writer:
             here = replace(claim, label=f"{claim.label}, step {number}")
             rules.append(step.rule)
             row = self.row(left, (before, step.after), here, self.words.reason(rules[0]), used, widest)
-            too_long = len(row.lines) > LONGEST and number < len(derivation.steps)
-            if not too_long and not (rows and rows[-1].lines == row.lines):
+            if rows and rows[-1].lines == row.lines:
+                rules.pop()
+            elif len(row.lines) <= LONGEST or number == len(derivation.steps):
                 rows.append(row)
                 before, used, rules = step.after, (), []
         return Chain(left, tuple(rows), claim.label)
