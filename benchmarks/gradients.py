@@ -213,12 +213,12 @@ BEGIN, END = "<!-- gradients -->", "<!-- end of gradients -->"
 def write_between(path: Path, tables: Mapping[str, Mapping[str, Measured]]) -> None:
     """Put the tables into a text, between its two marks."""
     text = path.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
+    lines = text.splitlines()
+    if lines.count(BEGIN) != 1 or lines.count(END) != 1:
         sys.exit(f"{path}: there must be one line {BEGIN} and one line {END}, with the tables between them")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    found = "\n".join(table(dtype, columns) for dtype, columns in tables.items())
-    path.write_text(f"{before}{BEGIN}\n{found}{END}{after}", encoding="utf-8")
+    found = "\n".join(table(dtype, columns) for dtype, columns in tables.items()).rstrip("\n").splitlines()
+    lines[lines.index(BEGIN) + 1 : lines.index(END)] = found
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def kernel() -> str:
