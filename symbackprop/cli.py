@@ -12,10 +12,10 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 CHECK_FAILED, WRONG_INPUT, MISSING_PROGRAM, OWN_MISTAKE = 1, 2, 3, 70
 
 Command = Callable[..., Any]
+T = TypeVar("T")
 
 
 def _says(message: str) -> None:
@@ -48,20 +49,29 @@ def _says(message: str) -> None:
     click.echo(message, err=True)
 
 
+def _says_what_is_wrong(error: Exception) -> None:
+    """A line for an error, or for each mistake in a spec."""
+    if isinstance(error, SpecError):
+        for problem in error.problems:
+            _says(f"{error.source}: {problem}")
+    else:
+        _says(f"symbackprop: {error}")
+
+
 @contextmanager
 def _mistakes_as_lines() -> Iterator[None]:
     """One line for each mistake and the exit status that goes with it; never a traceback."""
     try:
         yield
-    except SpecError as error:
-        for problem in error.problems:
-            _says(f"{error.source}: {problem}")
+    except ExceptionGroup as group:
+        for error in group.exceptions:
+            _says_what_is_wrong(error)
         sys.exit(WRONG_INPUT)
     except MissingProgram as error:
         _says(f"symbackprop: {error}")
         sys.exit(MISSING_PROGRAM)
     except SymbackpropError as error:
-        _says(f"symbackprop: {error}")
+        _says_what_is_wrong(error)
         sys.exit(WRONG_INPUT)
     except BrokenPipeError:
         sys.stderr.close()
@@ -204,14 +214,24 @@ def derive(
     with _mistakes_as_lines(), own_templates(templates):
         from symbackprop.layout.manner import Manner
         from symbackprop.media.files import Order
+        from symbackprop.notation.notation import load_notation
+        from symbackprop.notation.words import load_words
+        from symbackprop.pipeline import ROUTES
         from symbackprop.pipeline import derive as derive_network
+        from symbackprop.printing.rounding import check_digits
 
-        _known("--to", formats, FORMATS)
-        if only and "standalone" not in formats:
-            raise SymbackpropError("--only: this goes with --to standalone")
-        if update:
-            _known("--update", (update,), {name: rule.description for name, rule in UPDATES.items()})
-        network = _load(spec, hidden, output_activation, cost)
+        network = _all_of(
+            lambda: _load(spec, hidden, output_activation, cost),
+            lambda: _known("--to", formats, FORMATS),
+            lambda: _known("form", forms, FORMS),
+            lambda: _known("route", (route,), ROUTES),
+            lambda: _known("--update", (update,) if update else (), UPDATES),
+            lambda: _known("detail", (detail,), DETAILS),
+            lambda: load_notation(notation),
+            lambda: load_words(language),
+            lambda: check_digits(digits),
+            lambda: _goes_with("--only", only, "standalone", formats),
+        )
         with progress(f"deriving {network.name}"):
             derivation = derive_network(network, route, wrt)
         if derivation.route != route:
@@ -369,10 +389,30 @@ def _listed(what: str) -> dict[str, str]:
     return listed[what]
 
 
-def _known(option: str, values: tuple[str, ...], table: dict[str, str]) -> None:
+def _known(option: str, values: tuple[str, ...], known: Collection[str]) -> None:
     for value in values:
-        if value not in table:
-            raise SymbackpropError(f"{option}: {value!r}: there are {', '.join(table)}")
+        if value not in known:
+            names = " and ".join(known) if len(known) == 2 else ", ".join(known)
+            raise SymbackpropError(f"{option}: {value!r}: there are {names}")
+
+
+def _goes_with(option: str, values: tuple[str, ...], format_: str, formats: tuple[str, ...]) -> None:
+    if values and format_ not in formats:
+        raise SymbackpropError(f"{option}: this goes with --to {format_}")
+
+
+def _all_of(first: Callable[[], T], *others: Callable[[], object]) -> T:
+    """What the first gives, after all have been asked: what they refuse is raised together."""
+    found: list[T] = []
+    refused: list[Exception] = []
+    for ask in (lambda: found.append(first()), *others):
+        try:
+            ask()
+        except SymbackpropError as error:
+            refused.append(error)
+    if refused:
+        raise ExceptionGroup("mistakes", refused)
+    return found[0]
 
 
 def main() -> None:

@@ -377,6 +377,15 @@ def test_refuses_an_option(options: tuple[str, ...], words: str, tmp_path: Path)
     assert everything_in(tmp_path) == {"spec.toml"}
 
 
+def test_every_wrong_option_is_told_at_once_and_the_spec_s_mistakes_with_them(tmp_path: Path) -> None:
+    wrong = ("--form", "indx", "--notation", "nielson", "--to", "pfd", "--language", "xx", "--digits", "0")
+    result = run("derive", "2-3-0", *wrong, "--route", "chian", "--detail", "all", "--update", "sdg")
+    assert_refused(result, "--to: 'pfd': there are tex, pdf", lines=9)
+    for words in ("2-3-0", "'indx'", "nielsen?", "'xx'", "digits: 0", "'chian'", "'all'", "'sdg'"):
+        assert words in result.stderr
+    assert everything_in(tmp_path) == set()
+
+
 def test_refuses_names_that_go_with_widths() -> None:
     result = run("derive", "2-3-1", "--hidden", "rellu", "--cost", "nothing")
     assert_refused(result, "--hidden: 'rellu': this name is not known; did you mean relu?", lines=2)
