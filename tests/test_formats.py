@@ -579,7 +579,7 @@ def test_pictures_show_themselves() -> None:
 
 def test_several_formats_share_their_checks_and_their_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     from symbackprop.layout.claims import Checker
-    from symbackprop.pictures.picture_files import picture_files
+    from symbackprop.pictures import picture_files
 
     drawn, checked = [], []
     draw, check = picture_files.network_drawing, Checker.checked
