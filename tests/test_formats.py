@@ -183,7 +183,7 @@ def test_a_sentence_goes_with_the_steps_that_it_leads_to() -> None:
 def test_an_unknown_detail_is_a_line(tmp_path: Path) -> None:
     result = run("derive", EXAMPLES[TINY], "--detail", "short")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "symbackprop: detail: 'short': there are brief, full\n"
+    assert result.stderr == "symbackprop: detail: 'short': there are brief and full\n"
     assert not (tmp_path / "output").exists()
 
 

@@ -56,7 +56,7 @@ def lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
         SymbackpropError: for a detail that doesn't exist.
     """
     if manner.detail not in DETAILS:
-        raise SymbackpropError(f"detail: {manner.detail!r}: there are {', '.join(DETAILS)}")
+        raise SymbackpropError(f"detail: {manner.detail!r}: there are {' and '.join(DETAILS)}")
     with distribute(False):
         return _lay_out(derivation, manner)
 
