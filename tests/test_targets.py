@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from array_libraries import LIBRARIES, with_jax, with_torch
 from outside import library
 
 import symbackprop as sb
@@ -83,31 +84,6 @@ def agrees(found, wanted, limit=1e-12):
 
 
 # --- the array API ---------------------------------------------------------------------------------
-
-
-def with_numpy(arrays):
-    return arrays
-
-
-def with_torch(arrays):
-    torch = library("torch")
-    parameters, x, y = arrays
-    return {k: torch.from_numpy(v) for k, v in parameters.items()}, torch.from_numpy(x), torch.from_numpy(y)
-
-
-def with_jax(arrays):
-    jax = library("jax")
-    jax.config.update("jax_enable_x64", True)
-    return jax.tree_util.tree_map(jax.numpy.asarray, arrays)
-
-
-def with_dask(arrays):
-    da = library("dask.array")
-    parameters, x, y = arrays
-    return parameters, da.from_array(x, chunks=(2, -1)), da.from_array(y, chunks=(2, -1))
-
-
-LIBRARIES = {"numpy": with_numpy, "torch": with_torch, "jax": with_jax, "dask": with_dask}
 
 
 def functions_of(kind):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from architectures import numbers, specs
+from array_libraries import LIBRARIES, with_jax, with_numpy, with_torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from outside import library
@@ -37,35 +38,11 @@ def random(count):
 # --- libraries ---------------------------------------------------------------------------------------
 
 
-def same(arrays):
-    return arrays
-
-
-def for_torch(arrays):
-    torch = library("torch")
-    parameters, x, y = arrays
-    return {k: torch.from_numpy(v) for k, v in parameters.items()}, torch.from_numpy(x), torch.from_numpy(y)
-
-
-def for_jax(arrays):
-    jax = library("jax")
-    jax.config.update("jax_enable_x64", True)
-    return jax.tree_util.tree_map(jax.numpy.asarray, arrays)
-
-
-def for_dask(arrays):
-    da = library("dask.array")
-    parameters, x, y = arrays
-    chunks = (max(1, len(x) // 2), -1)
-    return parameters, da.from_array(x, chunks=chunks), da.from_array(y, chunks=chunks)
-
-
-ARRAYS = {"numpy": same, "torch": for_torch, "jax": for_jax, "dask": for_dask}
 TARGETS = {
-    **{f"array-api on {name}": ("array-api", convert) for name, convert in ARRAYS.items()},
-    "torch": ("torch", for_torch),
-    "jax": ("jax", for_jax),
-    "numba": ("numba", same),
+    **{f"array-api on {name}": ("array-api", convert) for name, convert in LIBRARIES.items()},
+    "torch": ("torch", with_torch),
+    "jax": ("jax", with_jax),
+    "numba": ("numba", with_numpy),
 }
 COUNTS = {"numba": 3, "array-api on jax": 4, "array-api on dask": 6}
 USUAL = 8
@@ -161,7 +138,7 @@ def test_random_architectures_pass_the_gradient_check_of_torch(spec, batch, seed
     _, gradients = reference(derivation, arrays, options_of(spec))
     assume(below(gradients, 50.0))
     target = compiled(derivation.module_source("torch"))
-    parameters, x, y = for_torch(arrays)
+    parameters, x, y = with_torch(arrays)
     names = list(parameters)
 
     def cost(x, *values):

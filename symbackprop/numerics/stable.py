@@ -97,19 +97,22 @@ def _softplus(node: sp.log) -> sp.Expr:
 
 def _product(node: sp.Mul) -> sp.Expr:
     """exp(u) sigmoid(-u) = sigmoid(u), and the quotients of differences and sums that are tanh."""
-    factors = powers(node)
-    for base in [b for b in factors if isinstance(b, sp.exp)]:
-        factors = _absorb(factors, base)
+    factors = _absorbed(powers(node))
     for base in [b for b in factors if isinstance(b, Erfc)]:
         factors = _scaled_tail(factors, base)
     for base in [b for b in factors if isinstance(b, Softplus)]:
         factors = _slope_of_softplus(factors, base)
     for base in [b for b in factors if isinstance(b, Expm1)]:
         factors = _quotient(factors, base)
-    factors = _joined(_tanh(factors) or factors)
+    factors = _absorbed(_joined(_tanh(factors) or factors))
+    return sp.Mul(*(base**exponent for base, exponent in factors.items()))
+
+
+def _absorbed(factors: dict[sp.Expr, sp.Expr]) -> dict[sp.Expr, sp.Expr]:
+    """The factors with every exponential taken into a sigmoid that can take it."""
     for base in [b for b in factors if isinstance(b, sp.exp)]:
         factors = _absorb(factors, base)
-    return sp.Mul(*(base**exponent for base, exponent in factors.items()))
+    return factors
 
 
 def _joined(factors: dict[sp.Expr, sp.Expr]) -> dict[sp.Expr, sp.Expr]:

@@ -1,0 +1,30 @@
+"""The same numbers as arrays of each library that a target is for."""
+
+from outside import library
+
+
+def with_numpy(arrays):
+    return arrays
+
+
+def with_torch(arrays):
+    torch = library("torch")
+    parameters, x, y = arrays
+    return {k: torch.from_numpy(v) for k, v in parameters.items()}, torch.from_numpy(x), torch.from_numpy(y)
+
+
+def with_jax(arrays):
+    jax = library("jax")
+    jax.config.update("jax_enable_x64", True)
+    return jax.tree_util.tree_map(jax.numpy.asarray, arrays)
+
+
+def with_dask(arrays):
+    """Examples in chunks of half of them: there are several, and the last may be shorter."""
+    da = library("dask.array")
+    parameters, x, y = arrays
+    chunks = (max(1, len(x) // 2), -1)
+    return parameters, da.from_array(x, chunks=chunks), da.from_array(y, chunks=chunks)
+
+
+LIBRARIES = {"numpy": with_numpy, "torch": with_torch, "jax": with_jax, "dask": with_dask}
