@@ -40,6 +40,15 @@ def _with_heading(title: str, made: str) -> str:
     return f"% {made}\n\n# {title}"
 
 
+def in_any_case(label: str) -> str:
+    """A label that is unlike every other in small letters too, as MyST reads them: layer l is not layer L.
+
+    >>> in_any_case("net-a-L-batch"), in_any_case("net-dC-da-l")
+    ('net-a-last-batch', 'net-dC-da-l')
+    """
+    return re.sub(r"(?<![A-Za-z0-9])L(?![A-Za-z0-9])", "last", label)
+
+
 FLAVOURS: dict[str, Flavour] = {
     "md": Flavour(
         ".md",
@@ -59,8 +68,8 @@ FLAVOURS: dict[str, Flavour] = {
         "-myst.md",
         _with_heading,
         "##",
-        lambda text, label: f"{text} ({label})",
-        lambda words, label: f"{words}: {{eq}}`{label}`",
+        lambda text, label: f"{text} ({in_any_case(label)})",
+        lambda words, label: f"{words}: {{eq}}`{in_any_case(label)}`",
     ),
 }
 """The flavours by the name of their format: for pandoc, for Quarto, for MyST."""
