@@ -17,6 +17,7 @@ from symbackprop.errors import MissingProgram, NoRule, SymbackpropError
 from symbackprop.layout.document import Document
 from symbackprop.layout.exposition import lay_out
 from symbackprop.layout.manner import Manner
+from symbackprop.media.labels import in_any_case
 from symbackprop.media.standalone import equation, labelled
 from symbackprop.notation.style_package import FILE
 from symbackprop.notation.words import load_words
@@ -273,11 +274,12 @@ def standalone_files(order: Order) -> dict[str, Content]:
     if not order.only:
         raise SymbackpropError(f"standalone: say which with --only LABEL: there are {', '.join(known)}")
     made: dict[str, Content] = {}
+    names = in_any_case(known)
     for label in order.only:
         if label not in known:
             raise SymbackpropError(f"--only: {label!r}: there are {', '.join(known)}")
         alone = pictures[label].to_standalone() if label in pictures else equation(chains[label])
-        made[f"{order.name}-{label}-standalone.tex"] = alone
+        made[f"{order.name}-{names[label]}-standalone.tex"] = alone
     return made
 
 

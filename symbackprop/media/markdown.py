@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from symbackprop.layout.document import Block, Chain, Document, Paragraph, Table
+from symbackprop.layout.document import Block, Chain, Document, Paragraph, Table, chains
 from symbackprop.media.aligned import aligned, plain
+from symbackprop.media.labels import in_any_case
 from symbackprop.rendering.prose import parts
 from symbackprop.rendering.render import fill
 from symbackprop.version import made_from
@@ -21,15 +22,24 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~^$@&]|-(?=-)|:(?=//))")
 _AT_THE_START = re.compile(r"^(\d*)([-+=%:(.)])")
 
 
+def as_they_are(labels: Iterable[str]) -> dict[str, str]:
+    """Labels that need no other name."""
+    return {label: label for label in labels}
+
+
 @dataclass(frozen=True)
 class Flavour:
-    """A kind of Markdown: the end and the top of a file, headings, labelled equations, references to them."""
+    """A kind of Markdown: the end and the top of a file, headings, labelled equations, references to them.
+
+    ``names`` gives the labels the names that the kind can tell apart.
+    """
 
     ending: str
     top: Callable[[str, str], str]
     heading: str
     labelled: Callable[[str, str], str]
     reference: Callable[[str, str], str]
+    names: Callable[[Iterable[str]], Mapping[str, str]] = as_they_are
 
 
 def _with_metadata(title: str, made: str) -> str:
@@ -38,15 +48,6 @@ def _with_metadata(title: str, made: str) -> str:
 
 def _with_heading(title: str, made: str) -> str:
     return f"% {made}\n\n# {title}"
-
-
-def in_any_case(label: str) -> str:
-    """A label that is unlike every other in small letters too, as MyST reads them: layer l is not layer L.
-
-    >>> in_any_case("net-a-L-batch"), in_any_case("net-dC-da-l")
-    ('net-a-last-batch', 'net-dC-da-l')
-    """
-    return re.sub(r"(?<![A-Za-z0-9])L(?![A-Za-z0-9])", "last", label)
 
 
 FLAVOURS: dict[str, Flavour] = {
@@ -68,8 +69,9 @@ FLAVOURS: dict[str, Flavour] = {
         "-myst.md",
         _with_heading,
         "##",
-        lambda text, label: f"{text} ({in_any_case(label)})",
-        lambda words, label: f"{words}: {{eq}}`{in_any_case(label)}`",
+        lambda text, label: f"{text} ({label})",
+        lambda words, label: f"{words}: {{eq}}`{label}`",
+        in_any_case,
     ),
 }
 """The flavours by the name of their format: for pandoc, for Quarto, for MyST."""
@@ -84,10 +86,21 @@ def markdown(document: Document, flavour: str = "md") -> str:
     >>> print(text[text.index("# The") :].splitlines()[0])
     # The network 1-1
     """
-    kind = FLAVOURS[flavour]
+    kind = _with_names(FLAVOURS[flavour], document)
     made = made_from(document.name, document.fingerprint) + "."
     keys = {"top": kind.top(title_of(document), made), "sections": [*written(document, kind)]}
     return fill("document.md.jinja", keys)
+
+
+def _with_names(kind: Flavour, document: Document) -> Flavour:
+    """The kind with its labels under their names, each after the name of the document."""
+    labels = [chain.label for chain in chains(document.sections) if chain.label]
+    names = kind.names(f"{document.name}-{label}" for label in labels)
+    return replace(
+        kind,
+        labelled=lambda text, label: kind.labelled(text, names[label]),
+        reference=lambda words, label: kind.reference(words, names[label]),
+    )
 
 
 def title_of(document: Document) -> str:
