@@ -44,5 +44,5 @@ def test_files_for_layer_l_and_layer_L_stand_side_by_side_on_every_file_system(t
     wanted = [part for label in ("delta-l", "delta-L") for part in ("--only", label)]
     options = ["--form", "general", "--to", "standalone", *wanted, "-o", str(tmp_path)]
     CliRunner().invoke(cli, ["derive", str(ANY_DEPTH), *options])
-    names = [file.name for file in (tmp_path / "any-depth").iterdir() if file.name.endswith("-standalone.tex")]
+    names = [file.name for file in (tmp_path / "any-depth").glob("*-standalone.tex")]
     assert sorted(names) == ["any-depth-delta-l-standalone.tex", "any-depth-delta-last-standalone.tex"]

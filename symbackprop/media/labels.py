@@ -1,4 +1,4 @@
-"""Labels where a capital letter is read as a small one: in MyST, and as names of files on macOS and Windows."""
+"""Labels where a capital letter is read as a small one: in MyST, and as file names on macOS and Windows."""
 
 from __future__ import annotations
 

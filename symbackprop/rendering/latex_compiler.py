@@ -13,7 +13,8 @@ from symbackprop.errors import MissingProgram, SymbackpropError
 
 _INSTALL = (
     "so there is no PDF; everything else is written. On Debian and Ubuntu: "
-    "apt-get install -y --no-install-recommends texlive-latex-extra lmodern"
+    "apt-get install -y --no-install-recommends texlive-latex-extra lmodern; "
+    "on macOS: brew install --cask mactex-no-gui"
 )
 
 HOW_TO_GET_TEX = f"pdflatex is not installed, {_INSTALL}"
