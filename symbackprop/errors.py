@@ -27,7 +27,16 @@ class Problem:
     wanted: str
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.where, self.given, self.wanted) if part)
+        return in_one_line(": ".join(part for part in (self.where, self.given, self.wanted) if part))
+
+
+def in_one_line(text: str) -> str:
+    r"""Text with an escape for whatever can't be printed, such as a line's end in a name.
+
+    >>> print(in_one_line("the symbol \x85 for the depth"))
+    the symbol \x85 for the depth
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class SpecError(SymbackpropError):

@@ -509,6 +509,7 @@ DATA = st.recursive(
 @example([(("title",), "\ud800")])
 @example([(("values", "x"), [[10**400, 1]])])
 @example([(("layers", 0), {1: 2})])
+@example([(("depth",), "\x85")])
 def test_any_data_is_read_or_refused(replacements):
     data = tomllib.loads(SPEC)
     for (*parents, last), value in replacements:

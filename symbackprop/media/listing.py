@@ -12,7 +12,7 @@ import keyword
 import re
 import textwrap
 import tokenize
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from html import escape
 
 _LABEL = re.compile(r"\s*#\s*\(([^()\s]+)\)\s*$")
@@ -70,22 +70,40 @@ def highlighted(source: str, keys: Collection[str]) -> str:
     """
     lines = source.splitlines(keepends=True)
     out, row, column = [], 1, 0
-    for token in _tokens(source):
+    for token in _tokens(source, lines):
         out.append(escape(_between(lines, (row, column), token.start)))
         out.append(_token_html(token, keys))
         row, column = token.end
     return _layers_marked("".join(out), keys)
 
 
-def _tokens(source: str) -> Iterator[tokenize.TokenInfo]:
+def _tokens(source: str, lines: list[str]) -> Iterator[tokenize.TokenInfo]:
     """The tokens that have a text; of what stops in the middle, those up to there."""
     layout = (tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
     try:
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        for token in _with_whole_strings(tokenize.generate_tokens(io.StringIO(source).readline), lines):
             if token.type not in layout and token.string:
                 yield token
     except (tokenize.TokenError, IndentationError):
         return
+
+
+def _with_whole_strings(
+    tokens: Iterable[tokenize.TokenInfo], lines: list[str]
+) -> Iterator[tokenize.TokenInfo]:
+    """An f-string as one token, as before Python 3.12, which has one for each of its parts."""
+    opened: list[tokenize.TokenInfo] = []
+    for token in tokens:
+        kind = tokenize.tok_name[token.type]
+        if kind == "FSTRING_START":
+            opened.append(token)
+        elif kind == "FSTRING_END":
+            start = opened.pop().start
+            token = token._replace(
+                type=tokenize.STRING, string=_between(lines, start, token.end), start=start
+            )
+        if not opened:
+            yield token
 
 
 def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
