@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -43,6 +43,8 @@ from symbackprop.notation.words import DEFAULT_LANGUAGE
 from symbackprop.printing.linebreak import ARTICLE
 from symbackprop.printing.rounding import DIGITS
 from symbackprop.rendering.render import fill
+from symbackprop.spec.catalogue import FORMS
+from symbackprop.tables.mistakes import require
 from symbackprop.tables.names import module_name
 from symbackprop.version import made_from
 
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
 ROUTES = ("chain", "composite")
 
 
-def derive(network: Network, route: str = "chain", wrt: Sequence[str] = ()) -> NetworkDerivation:
+def derive(network: Network, route: str = "chain", wrt: str | Sequence[str] = ()) -> NetworkDerivation:
     """Derive backpropagation for a network.
 
     Args:
@@ -79,12 +81,26 @@ def derive(network: Network, route: str = "chain", wrt: Sequence[str] = ()) -> N
     """
     if route not in ROUTES:
         raise SymbackpropError(f"route: {route!r}: there are {' and '.join(ROUTES)}")
+    wrt = _names(wrt, "wrt", "besides x, the input, it is an entry such as W[L][1,2]")
     model = forward_model(network, wrt_input="x" in wrt)
     route = "chain" if model.symbolic_depth else route
     chosen = tuple(name for name in wrt if name != "x")
     for name in chosen:
         _check_chosen(name, model)
     return NetworkDerivation(model, _adjoints(model, route, "x" in wrt), route, chosen)
+
+
+def _names(given: str | Sequence[str], where: str, wanted: str) -> tuple[str, ...]:
+    """One name or several of them.
+
+    Raises:
+        SymbackpropError: for anything else.
+    """
+    require(given, Iterable, where, wanted)
+    names = (given,) if isinstance(given, str) else tuple(given)
+    for name in names:
+        require(name, str, where, wanted)
+    return names
 
 
 def _check_chosen(name: str, model: Model) -> None:
@@ -155,11 +171,21 @@ class NetworkDerivation:
 
         quantity = self._parameter(parameter)
         letters = sp.symbols("j k", integer=True, positive=True)[: len(quantity.dims)]
-        if indices and len(indices) != len(quantity.dims):
-            raise SymbackpropError(f"{parameter} has {len(quantity.dims)} indices, not {len(indices)}")
+        self._check_indices(parameter, quantity, indices)
         entry = quantity[tuple(map(sp.Integer, indices)) or tuple(letters)]
         with distribute(False):
             return raw_gradient(self.cost, entry)
+
+    def _check_indices(self, parameter: str, quantity: Quantity, indices: tuple[int, ...]) -> None:
+        """Refuse what is no entry of a parameter: the derivative by it would be 0."""
+        if indices and len(indices) != len(quantity.dims):
+            raise SymbackpropError(f"{parameter} has {len(quantity.dims)} indices, not {len(indices)}")
+        for dim, number in zip(quantity.dims, indices, strict=False):
+            size = self.model.with_sizes(dim)
+            wanted = f"an index of {parameter} is a whole number from 1 to {size}"
+            require(number, int, "indices", wanted)
+            if number < 1 or (size.is_Integer and number > size):
+                raise SymbackpropError(f"indices: {number}: {wanted}")
 
     def _parameter(self, name: str) -> Quantity:
         for quantity in self.model.program.parameters:
@@ -256,7 +282,7 @@ class NetworkDerivation:
     def document(
         self,
         notation: str = DEFAULT,
-        forms: Sequence[str] = (),
+        forms: str | Sequence[str] = (),
         digits: int = DIGITS,
         detail: str = "full",
         language: str = DEFAULT_LANGUAGE,
@@ -274,7 +300,8 @@ class NetworkDerivation:
         """
         from symbackprop.layout.exposition import lay_out
 
-        return lay_out(self, Manner(notation, tuple(forms), digits, detail, language, budget))
+        names = _names(forms, "form", f"there are {', '.join(FORMS)}")
+        return lay_out(self, Manner(notation, names, digits, detail, language, budget))
 
     def to_latex(
         self,
@@ -288,8 +315,7 @@ class NetworkDerivation:
         Raises:
             FormRefused: for a form that makes no sense for this network.
         """
-        forms = (form,) if isinstance(form, str) else tuple(form)
-        return self.document(notation, forms, digits, language=language).to_latex()
+        return self.document(notation, form, digits, language=language).to_latex()
 
     def to_html(
         self,
@@ -304,8 +330,7 @@ class NetworkDerivation:
         """
         from symbackprop.media.html import page
 
-        forms = (form,) if isinstance(form, str) else tuple(form)
-        document = self.document(notation, forms, language=language)
+        document = self.document(notation, form, language=language)
         wanted = self.page_forms(document.forms)
         same = wanted == document.forms
         return page(document if same else self.document(notation, wanted, language=language), self)
@@ -320,7 +345,7 @@ class NetworkDerivation:
         indices = "general" if self.model.symbolic_depth else "index"
         return tuple(dict.fromkeys((*forms, indices, "matrix")))
 
-    def certificate(self, forms: Sequence[str] = ()) -> Certificate:
+    def certificate(self, forms: str | Sequence[str] = ()) -> Certificate:
         """Every printed equality, checked independently of how it was derived."""
         return self.document(forms=forms).certificate
 
@@ -336,6 +361,7 @@ class NetworkDerivation:
         """
         from symbackprop.media.notebook_display import step as shown
 
+        require(step, (Step, Equation), "step", "this is one of the steps or equations of the derivation")
         return shown(self, step, notation)
 
     def pictures(self, notation: str = DEFAULT) -> dict[str, Picture]:
@@ -354,6 +380,10 @@ class NetworkDerivation:
 
     def at_depth(self, depth: int) -> NetworkDerivation:
         """The derivation of the same network with a number of layers instead of a symbol."""
+        wanted = "the number of layers is a whole number from 1 up, in a network with a symbol for it"
+        require(depth, int, "depth", wanted)
+        if depth < 1 or self.network.depth is None:
+            raise SymbackpropError(f"depth: {depth}: {wanted}")
         return derive(numbered(self.network, depth), self.route, self.wrt)
 
     @cached_property

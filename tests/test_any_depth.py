@@ -210,6 +210,34 @@ def test_sizes_that_the_network_does_not_have_are_refused(sizes, wrong, message)
         module.make_gradients(2, sizes=wrong)
 
 
+def test_all_that_does_not_fit_is_told_at_once():
+    module = derived().compile()
+    parameters = {name: np.ones(shape) for name, shape in module._shapes((3, 4, 4, 2)).items()}
+    x, y = np.ones((2, 3)), np.ones((2, 2))
+
+    def refused(*given):
+        with pytest.raises(ValueError) as error:
+            module.cost_and_gradients(*given)
+        return str(error.value).splitlines()
+
+    assert refused([*parameters.values()], x.tolist(), y) == [
+        "parameters must be a dictionary of the arrays W1, W2, ..., not list",
+        "x must be a plain NumPy array, not list",
+    ]
+    assert refused({**parameters, "W2": np.ones((4, 3)), "b3": np.ones(3)}, x, y) == [
+        "W2 must have shape (4, 4), not (4, 3)",
+        "b3 must have shape (2,), not (3,)",
+    ]
+    without = {name: value for name, value in parameters.items() if name != "b1"}
+    assert refused({**without, "c": 1}, x[0], np.ones((2, 2), int)) == [
+        "missing parameters of 3 layers: b1",
+        "unknown parameters of 3 layers: c",
+        "x must have two axes, not 1",
+        "y must be float32 or float64, not int64",
+    ]
+    assert refused({}, x, y) == ["parameters must have W1, W2, ... for two layers or more"]
+
+
 def test_no_declared_sizes_no_check_of_them():
     assert "_declared" not in derived().code
     assert derived(("d", "n_l", "c")).code.count("_declared") == 0

@@ -501,7 +501,7 @@ MISTAKES = {
         lambda p, x, y: (p, x[:0], y[:0]),
         "x must have shape (N, 3) and no size of 0, not (0, 3)",
     ),
-    "list": (lambda p, x, y: (p, x.tolist(), y), "x must be a NumPy array, not list"),
+    "list": (lambda p, x, y: (p, x.tolist(), y), "x must be a plain NumPy array, not list"),
     "integers": (
         lambda p, x, y: (changed(p, b1=np.ones(4, int)), x, y),
         "b1 must be float32 or float64, not int64",
@@ -524,9 +524,43 @@ MISTAKES = {
         lambda p, x, y: (changed(p, W3=np.ones((2, 2))), x, y),
         "unknown parameters: W3; there are W1, b1, W2, b2",
     ),
+    "parameters in a list": (
+        lambda p, x, y: ([*p.values()], x, y),
+        "parameters must be a dictionary of the arrays W1, b1, W2, b2, not list",
+    ),
+    "no parameters": (
+        lambda p, x, y: (None, x, y),
+        "parameters must be a dictionary of the arrays W1, b1, W2, b2, not NoneType",
+    ),
+    "generator": (
+        lambda p, x, y: ((name for name in p), x, y),
+        "parameters must be a dictionary of the arrays W1, b1, W2, b2, not generator",
+    ),
+    "rows from a generator": (
+        lambda p, x, y: (p, (row for row in x), y),
+        "x must be a plain NumPy array, not generator",
+    ),
+    "no targets": (lambda p, x, y: (p, x, None), "y must be a plain NumPy array, not NoneType"),
+    "matrix": (lambda p, x, y: (p, np.asmatrix(x), y), "x must be a plain NumPy array, not matrix"),
+    "masked": (
+        lambda p, x, y: (p, x, np.ma.masked_array(y, y > 0.5)),
+        "y must be a plain NumPy array, not MaskedArray",
+    ),
+    "objects": (lambda p, x, y: (p, x.astype(object), y), "x must be float32 or float64, not object"),
+    "texts": (lambda p, x, y: (p, x.astype(str), y), "x must be float32 or float64, not <U32"),
+    "several": (
+        lambda p, x, y: ({"W1": np.ones((3, 4)), "b1": [0.0] * 4, "W2": p["W2"], "b3": 1}, x.T, y[0]),
+        "missing parameters: b2; there must be W1, b1, W2, b2\n"
+        "unknown parameters: b3; there are W1, b1, W2, b2\n"
+        "W1 must have shape (4, 3), not (3, 4)\n"
+        "b1 must be a plain NumPy array, not list\n"
+        "x must have shape (3, 3), not (3, 5)\n"
+        "y must have shape (N, 2), not (2,)",
+    ),
 }
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_what_does_not_fit_is_refused_by_name(small, mistake):
     module, parameters, x, y = small
@@ -541,6 +575,49 @@ def test_forward_refuses_the_same(small):
     module, parameters, x, _ = small
     with pytest.raises(ValueError, match=re.escape("W1 must have shape (4, 3), not (3, 4)")):
         module.forward(changed(parameters, W1=np.ones((3, 4))), x)
+
+
+def test_a_file_in_memory_is_an_array_like_any_other(small, tmp_path):
+    module, parameters, x, y = small
+    stored = np.memmap(tmp_path / "x", dtype=x.dtype, mode="w+", shape=x.shape)
+    stored[...] = x
+    for function in (module.cost_and_gradients, module.make_gradients(5)):
+        assert function(parameters, stored, y)[0] == function(parameters, x, y)[0]
+
+
+def test_open_symbols_are_numbers_of_any_kind_and_never_change_the_dtype():
+    parameters, x, y = open_numbers(4, 3, 2)
+    single = {name: value.astype(np.float32) for name, value in parameters.items()}
+    given = single, x.astype(np.float32), y.astype(np.float32)
+    for function in (
+        open_module().cost_and_gradients,
+        open_module().make_gradients(2, np.float32, n_1=4, m=3),
+    ):
+        wanted, _ = function(*given, c=1.0, lambda_=0.5)
+        for number in (np.float64(0.5), np.float32(0.5), np.array(0.5)):
+            cost, gradients = function(*given, c=1, lambda_=number)
+            assert cost == pytest.approx(wanted, rel=1e-6)
+            assert {value.dtype for value in gradients.values()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("number", [None, "0.5", [0.5], np.ones(1)])
+def test_open_symbols_that_are_no_numbers_are_refused(number):
+    parameters, x, y = open_numbers(4, 3, 2)
+    sentences = f"y must have shape (2, 3), not (2, 2)\nlambda_ must be a number, not {number!r}"
+    fast = open_module().make_gradients(2, n_1=4, m=3)
+    for function in (open_module().cost, open_module().cost_and_gradients, fast):
+        with pytest.raises(ValueError, match=re.escape(sentences)):
+            function(parameters, x, y[:, :2], c=1.0, lambda_=number)
+
+
+def test_open_functions_that_are_none_are_refused():
+    net = simple((3, "g"), (2, "linear"))
+    module, numbers_of_net = compiled(net), numbers(net, 2, 0)
+    with pytest.raises(ValueError, match="g must be a function, not 2"):
+        module.forward(*numbers_of_net[:2], g=2)
+    for function in (module.cost_and_gradients, module.make_gradients(2)):
+        with pytest.raises(ValueError, match="g_prime must be a function, not None"):
+            function(*numbers_of_net, g=stand_in, g_prime=None)
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, True, "5"])

@@ -133,6 +133,33 @@ def test_array_api_says_what_does_not_fit():
         module("sigmoid", "array-api").cost({k: v for k, v in parameters.items() if k != "b2"}, x, y)
 
 
+WRONG_ARRAYS = {
+    "array-api": (np.asmatrix, "x must be an array of a library with the array API, not matrix"),
+    "torch": (np.asarray, "x must be a tensor of PyTorch, not ndarray"),
+    "jax": (np.ndarray.tolist, "x must be an array, not list"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize("target", WRONG_ARRAYS)
+def test_targets_tell_all_that_is_wrong_at_once(target):
+    library({"array-api": "array_api_compat"}.get(target, target))
+    change, sentence = WRONG_ARRAYS[target]
+    parameters, x, y = numbers("sigmoid")
+    with pytest.raises(ValueError) as refused:
+        module("sigmoid", target).cost_and_gradients([*parameters.values()], change(x), y)
+    first, second, *_ = str(refused.value).splitlines()
+    assert first == "parameters must be a dictionary of the arrays W1, b1, W2, b2, not list"
+    assert second == sentence
+
+
+def test_targets_ask_for_numbers_that_are_left_open():
+    library("array_api_compat")
+    parameters, x, y = numbers("a penalty")
+    with pytest.raises(ValueError, match="lambda_ must be a number, not None"):
+        module("a penalty", "array-api").cost_and_gradients(parameters, x, y, lambda_=None)
+
+
 def test_dask_is_lazy_and_works_chunk_by_chunk():
     library("array_api_compat")
     da = library("dask.array")
@@ -300,13 +327,14 @@ def test_numba_refuses_what_does_not_fit():
         ValueError, match=r"x must have shape \(4, 3\), as make_gradients was told, not \(3, 3\)"
     ):
         fast(parameters, x[:3], y[:3])
-    with pytest.raises(
-        ValueError, match="x must be an array of float64, as make_gradients was told, not float32"
-    ):
+    with pytest.raises(ValueError, match="x must be float64, as the others are, not float32"):
         fast(parameters, x.astype(np.float32), y)
-    with pytest.raises(ValueError, match="missing or unknown: b2"):
+    for function in (fast, module("sigmoid", "numba").cost_and_gradients):
+        with pytest.raises(ValueError, match=r"parameters must be a dictionary .*\nx must be .* not list"):
+            function([*parameters.values()], x.tolist(), y)
+    with pytest.raises(ValueError, match="missing parameters: b2; there must be W1, b1, W2, b2"):
         fast({key: value for key, value in parameters.items() if key != "b2"}, x, y)
-    with pytest.raises(ValueError, match="batches from 1 up"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number from 1 up, not 0"):
         module("sigmoid", "numba").make_gradients(0)
 
 

@@ -14,6 +14,8 @@ from symbackprop.checking.numeric_references import TOLERANCES, Errors, Referenc
 from symbackprop.checking.points import ATTEMPTS, choose_point, open_functions
 from symbackprop.code.codegen import python_name
 from symbackprop.errors import SymbackpropError
+from symbackprop.tables.mistakes import require
+from symbackprop.tables.names import quoted
 
 if TYPE_CHECKING:
     from symbackprop.pipeline import NetworkDerivation
@@ -97,8 +99,7 @@ def compare(derivation: NetworkDerivation, seed: int = 0) -> Report:
     >>> compare(derive(from_widths("2-2-1"))).agrees
     True
     """
-    if seed < 0:
-        raise SymbackpropError(f"seed: {seed}: a seed is a whole number from 0 up")
+    _check_arguments(derivation, seed)
     module = derivation.compile()
     derivation = derivation.at_depth(DEPTH) if derivation.model.symbolic_depth else derivation
     point = choose_point(derivation, seed)
@@ -111,6 +112,18 @@ def compare(derivation: NetworkDerivation, seed: int = 0) -> Report:
     }
     errors = {name: references.errors(name, gradient) for name, gradient in gradients.items()}
     return Report(derivation.network.name, costs, errors)
+
+
+def _check_arguments(derivation: NetworkDerivation, seed: int) -> None:
+    """Refuse what is no derivation and what is no seed."""
+    wanted = "a seed is a whole number from 0 up"
+    require(seed, int, "seed", wanted)
+    if seed < 0:
+        raise SymbackpropError(f"seed: {seed}: {wanted}")
+    if not hasattr(derivation, "adjoints"):
+        raise SymbackpropError(
+            f"derivation: {quoted(derivation)}: this is what derive gives, as in derive(network)"
+        )
 
 
 def generated(

@@ -14,13 +14,11 @@ from symbackprop.algebra.layers import LAST, LAYER
 from symbackprop.code.codegen import (
     Generator,
     Statement,
+    check_keys,
     checked_keys,
-    cost_options,
-    forward_options,
     helper_keys,
     labelled,
-    option_names,
-    options,
+    option_keys,
     relies_on,
     sample_options,
     sample_targets,
@@ -59,10 +57,7 @@ def any_depth_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str
         "setup": _sizes_in([line for lines in code.values() for line in lines]),
         "total": generator.names.quantity("C"),
     }
-    keys["options"] = options(generator)
-    keys["cost_options"] = cost_options(generator)
-    keys["forward_options"] = forward_options(generator)
-    keys["passed_options"] = "".join(f", {n}={n}" for n in option_names(generator))
+    keys |= option_keys(generator) | check_keys(generator)
     keys["sample_options"] = sample_options(generator)
     keys["sample_targets"] = sample_targets(model, "sizes[-1]")
     keys["names"] = '[*_names(L), "x"]' if generator.wrt_input else "_names(L)"

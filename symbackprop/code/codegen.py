@@ -389,10 +389,9 @@ def _interface(generator: Generator) -> dict[str, object]:
         "input_key": _key(inputs, model),
         "output_key": _key(outputs, model),
         "output": last,
-        "options": options(generator),
-        "passed_options": "".join(f", {n}={n}" for n in option_names(generator)),
-        "cost_options": cost_options(generator),
-        "forward_options": forward_options(generator),
+        **option_keys(generator),
+        **check_keys(generator),
+        "told_options": _told_options(generator),
         "size_options": _keywords(dict.fromkeys(names.symbol(symbol) for symbol in open_sizes)),
         "setup": _setup(generator, (*generator.forward, *generator.costs, *generator.backward)),
         "cost_setup": _setup(generator, (*generator.forward, *generator.costs)),
@@ -427,6 +426,49 @@ def _where(size: sp.Symbol, model: Model) -> str:
 def options(generator: Generator) -> str:
     """The keyword arguments of the gradients: open symbols, open functions and their derivatives."""
     return _keywords([*_symbol_options(generator), *_function_options(generator)])
+
+
+def option_keys(generator: Generator) -> dict[str, object]:
+    """The keyword arguments of each function, and how it hands on to the checks those that it reads."""
+    names = option_names(generator)
+    functions = function_names(generator)
+    forward = [name for name in functions if not name.endswith("_prime")]
+    cost = [name for name in names if name not in functions or name in forward]
+    return {
+        "options": options(generator),
+        "cost_options": cost_options(generator),
+        "forward_options": forward_options(generator),
+        "passed_options": _handed_on(names),
+        "passed_to_cost": _handed_on(cost),
+        "passed_to_forward": _handed_on(forward),
+    }
+
+
+def _told_options(generator: Generator) -> str:
+    """What the quick look of the fast path asks of the keyword arguments."""
+    functions = function_names(generator)
+    return "".join(
+        f" and callable({name})" if name in functions else f" and {name}.__class__ is float"
+        for name in option_names(generator)
+    )
+
+
+def _handed_on(names: Iterable[str]) -> str:
+    return "".join(f", {name}={name}" for name in names)
+
+
+def check_keys(generator: Generator) -> dict[str, object]:
+    """What the checks of a module ask of arrays, and which options are to be numbers or functions."""
+    functions = function_names(generator)
+    numbers = [name for name in option_names(generator) if name not in functions]
+    return {
+        "array_refused": "type(value) not in (np.ndarray, np.memmap)",
+        "array_words": "a plain NumPy array",
+        "dtype_refused": "value.dtype not in (np.float32, np.float64)",
+        "dtype_words": "float32 or float64",
+        "checked_numbers": numbers,
+        "checked_functions": functions,
+    }
 
 
 def option_names(generator: Generator) -> list[str]:

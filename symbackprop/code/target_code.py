@@ -70,6 +70,10 @@ def _more_keys(
         **_unpacked(functions, "functions", keys),
         **_unpacked(numbers, "options", keys, "numbers"),
         "floats": tuple_code([f"jnp.asarray({name}, x.dtype)" for name in numbers]),
+        "array_refused": target.array_refused,
+        "array_words": target.array_words,
+        "dtype_refused": '"float" not in str(value.dtype)',
+        "dtype_words": "of floating-point numbers",
         "wrt_input": wrt_input,
         "and_input": " and to x" if wrt_input else "",
     } | _with_space(target, keys)

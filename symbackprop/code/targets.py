@@ -22,6 +22,12 @@ class Target:
     like_x: str = "dtype=x.dtype"
     """The options with which an array that is made anew is like x."""
 
+    array_refused: str = 'not hasattr(value, "shape")'
+    """What holds for a ``value`` that is no array of the library."""
+
+    array_words: str = "an array"
+    """What such a value is called."""
+
     wants_input: bool = False
     """Whether the derivative with respect to the input is needed, since somebody may ask for it."""
 
@@ -57,6 +63,8 @@ TARGETS: Mapping[str, Target] = {
         "xp",
         {"arctan": "xp.atan"},
         frozenset({"einsum", "outer"}),
+        array_refused='not is_array_api_obj(value) or type(value).__name__ in ("matrix", "MaskedArray")',
+        array_words="an array of a library with the array API",
     ),
     "torch": Target(
         "torch.py.jinja",
@@ -68,6 +76,8 @@ TARGETS: Mapping[str, Target] = {
             "logaddexp": "_logaddexp",
         },
         like_x="dtype=x.dtype, device=x.device",
+        array_refused="not isinstance(value, torch.Tensor)",
+        array_words="a tensor of PyTorch",
         wants_input=True,
     ),
     "jax": Target("jax.py.jinja", "jnp", wants_input=True),

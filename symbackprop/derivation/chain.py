@@ -33,6 +33,7 @@ from symbackprop.algebra.kinds import Kind, Kinds, original
 from symbackprop.algebra.log import Log
 from symbackprop.algebra.rules import Context, Rule
 from symbackprop.errors import NoRule
+from symbackprop.tables.mistakes import require
 
 DELTA_FORM: tuple[Rule, ...] = (
     rules.fold_definition,
@@ -123,6 +124,9 @@ def reverse(
     Raises:
         NoRule: for an operation that no rule covers, and for a parameter that the cost doesn't use.
     """
+    require(
+        program, Program, "program", "this is a Program of equations, such as forward_model(network).program"
+    )
     wrt = program.parameters if wrt is None else tuple(wrt)
     if len(program.outputs) != 1 or program.outputs[0].dims:
         raise NoRule("a derivative is taken of one number, and the program's output is not one number")

@@ -38,6 +38,7 @@ from symbackprop.network import (
     size_family,
     vector_argument,
 )
+from symbackprop.tables.mistakes import require
 
 FIRST = sp.S.One
 """The first layer, which reads the input."""
@@ -116,6 +117,7 @@ def forward_model(network: Network, wrt_input: bool = False) -> Model:
     a1[j] = sigma(z1[j])
     C_x = Sum((a1[j] - y[j])**2, (j, 1, n_1))
     """
+    require(network, Network, "network", "this is what load gives, as in load('2-3-1')")
     builder = _SymbolicDepth(network, wrt_input) if network.depth else _Builder(network)
     return builder.model()
 

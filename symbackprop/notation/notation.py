@@ -29,7 +29,7 @@ from symbackprop.notation.macros import Macro, function_macro, macros_of, word_m
 from symbackprop.notation.model import TABLES, NotationTable
 from symbackprop.notation.words import Words, load_words
 from symbackprop.tables.fields import good_fields
-from symbackprop.tables.mistakes import ABSENT, Mistakes
+from symbackprop.tables.mistakes import ABSENT, Mistakes, require
 from symbackprop.tables.names import did_you_mean, one_line, quoted
 from symbackprop.tables.table_files import Tables, own_tables, shipped_names, shipped_tables
 
@@ -143,6 +143,7 @@ def load_notation(name: str = DEFAULT) -> Notation:
     ...
     symbackprop.errors.SymbackpropError: there is no notation 'nielson'; did you mean nielsen?
     """
+    require(name, str, "notation", f"a notation is the name of one, such as {DEFAULT}, or of a .toml file")
     if name.endswith(".toml"):
         return notation_from(Path(name).stem, own_tables(name, "a notation", shipped()), one_line(name))
     return notation_from(name, _tables(name), f"notation {name}")

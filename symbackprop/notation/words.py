@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from symbackprop.errors import SpecError, SymbackpropError
-from symbackprop.tables.mistakes import ABSENT, Mistakes
+from symbackprop.tables.mistakes import ABSENT, Mistakes, require
 from symbackprop.tables.names import did_you_mean, one_line, quoted
 from symbackprop.tables.table_files import Tables, own_tables, shipped_names, shipped_tables
 
@@ -94,6 +94,7 @@ def load_words(language: str = DEFAULT_LANGUAGE) -> Words:
     ...
     symbackprop.errors.SymbackpropError: there is no language 'fr': choose one of de, en, or a .toml file
     """
+    require(language, str, "language", "a language is the name of one, such as en, or of a .toml file")
     if language.endswith(".toml"):
         return words_from(own_tables(language, "a language", shipped_languages()), one_line(language))
     if language not in shipped_languages():

@@ -15,6 +15,7 @@ import sympy as sp
 from symbackprop.algebra.equations import Partial
 from symbackprop.errors import SymbackpropError
 from symbackprop.spec.catalogue import DIGITS
+from symbackprop.tables.mistakes import require
 
 MOST_DIGITS = 30
 """More decimals than this would not be right: numbers are worked out to 50 digits."""
@@ -100,8 +101,10 @@ def check_digits(digits: int) -> None:
     ...
     symbackprop.errors.SymbackpropError: digits: 0: numbers are printed with 1 to 30 decimals
     """
+    wanted = f"numbers are printed with 1 to {MOST_DIGITS} decimals"
+    require(digits, int, "digits", wanted)
     if not 1 <= digits <= MOST_DIGITS:
-        raise SymbackpropError(f"digits: {digits}: numbers are printed with 1 to {MOST_DIGITS} decimals")
+        raise SymbackpropError(f"digits: {digits}: {wanted}")
 
 
 def printed_numbers(expr: sp.Expr) -> list[Rounded]:

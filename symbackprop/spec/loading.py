@@ -17,7 +17,7 @@ from symbackprop.errors import Problem, SpecError
 from symbackprop.network import Network
 from symbackprop.spec.catalogue import ACTIVATIONS, COSTS
 from symbackprop.spec.sections import read_network
-from symbackprop.tables.mistakes import Mistakes
+from symbackprop.tables.mistakes import Mistakes, require
 from symbackprop.tables.names import did_you_mean, one_line, quoted
 
 _LARGEST_FILE = 1_000_000
@@ -34,6 +34,8 @@ def load(path_or_widths: str | os.PathLike[str]) -> Network:
     ...
     symbackprop.errors.SpecError: 2-0-1: widths are whole numbers from 1 up, at least two, as in 2-3-1
     """
+    wanted = "a spec is the path of a TOML file, or widths such as 2-3-1; from_mapping takes a dictionary"
+    require(path_or_widths, (str, bytes, os.PathLike), "path_or_widths", wanted)
     path = os.fsdecode(path_or_widths)
     if re.fullmatch(r"[\d-]+", path) and not os.path.isfile(path):
         return from_widths(path)
@@ -55,7 +57,8 @@ def from_widths(
         ("--output-activation", output_activation, ACTIVATIONS),
         ("--cost", cost, COSTS),
     )
-    problems = [_unknown(*option) for option in options if option[1] not in option[2]]
+    require(text, str, "text", "widths are a text such as '2-3-1'")
+    problems = [_unknown(*option) for option in options if option[1] not in (*option[2],)]
     if not re.fullmatch(r"[1-9]\d{0,8}(-[1-9]\d{0,8})+", text) or len(text) > 64:
         wanted = "widths are whole numbers from 1 up, at least two, as in 2-3-1"
         problems.insert(0, Problem("", None, wanted))
@@ -70,7 +73,7 @@ def from_widths(
 
 
 def _unknown(option: str, name: str, known: Mapping[str, object]) -> Problem:
-    hint = did_you_mean(name, known) or f"; known are {', '.join(known)}"
+    hint = did_you_mean(str(name), known) or f"; known are {', '.join(known)}"
     return Problem(option, quoted(name), f"this name is not known{hint}")
 
 
@@ -130,8 +133,21 @@ def from_mapping(data: Mapping[str, Any], source: str = "spec") -> Network:
     ...
     symbackprop.errors.SpecError: spec: input.size: 0: a size is a whole number from 1 to 1000000000
     """
-    mistakes = Mistakes()
+    mistakes, data = Mistakes(), _plain(data)
     network = read_network(data, mistakes)
     if network is None:
         raise SpecError(source, mistakes.problems(data))
     return network
+
+
+_DEEPEST = 8
+"""A spec is tables and lists a few levels deep; what is nested deeper is refused as it is."""
+
+
+def _plain(value: Any, levels: int = _DEEPEST) -> Any:
+    """A value with the arrays and the numbers of NumPy in it as lists and numbers of Python."""
+    if levels and isinstance(value, Mapping):
+        return {key: _plain(inner, levels - 1) for key, inner in value.items()}
+    if levels and isinstance(value, list | tuple):
+        return [_plain(inner, levels - 1) for inner in value]
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
-from symbackprop.errors import Problem
+from symbackprop.errors import Problem, SymbackpropError
 from symbackprop.tables.names import quoted
 
 Place = tuple[str | int, ...]
@@ -68,3 +69,19 @@ def _position(place: Place, data: Any) -> tuple[int, ...]:
         else:
             break
     return tuple(position)
+
+
+def require(value: object, kinds: type | tuple[type, ...], where: str, wanted: str) -> None:
+    """Refuse an argument of another kind than it has to be.
+
+    Raises:
+        SymbackpropError: with the argument's name, what was given and what would be right.
+
+    >>> require("a", int, "seed", "a seed is a whole number from 0 up")
+    Traceback (most recent call last):
+    ...
+    symbackprop.errors.SymbackpropError: seed: 'a': a seed is a whole number from 0 up
+    """
+    whole = kinds is int
+    if not isinstance(value, Integral if whole else kinds) or (whole and isinstance(value, bool)):
+        raise SymbackpropError(f"{where}: {quoted(value)}: {wanted}")
