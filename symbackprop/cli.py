@@ -32,6 +32,7 @@ from symbackprop.spec.catalogue import (
     TARGETS,
     UPDATES,
 )
+from symbackprop.tables.names import did_you_mean, quoted
 from symbackprop.version import __version__
 
 if TYPE_CHECKING:
@@ -138,12 +139,34 @@ def _load(spec: str, hidden: str | None, output_activation: str | None, cost: st
     return from_widths(spec, **options)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands; another name is told what there is."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """The command that the first word names."""
+        if args[0].startswith("-") or args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        raise _NoCommand(_no_such_command(args[0]))
+
+
+class _NoCommand(click.UsageError):
+    """A name that is no command's, with what there is."""
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="symbackprop")
 def cli() -> None:
     """Derive backpropagation: a network goes in; a checked derivation and its gradient code come out.
 
-    SPEC is a TOML file, or widths such as 2-3-1.
+    SPEC is a TOML file, or widths such as 2-3-1. To begin with:
+
+    \b
+      symbackprop derive 2-3-1                  LaTeX, code and certificate in output/2-3-1/
+      symbackprop derive 2-3-1 --to html        a web page besides
+      symbackprop export 2-3-1                  the gradient code alone
+      symbackprop compare 2-3-1                 the code beside numeric references
+      symbackprop list activations              what may stand in a spec
+      symbackprop derive --help                 all that derive can do
     """
 
 
@@ -249,15 +272,14 @@ def derive(
 def _write_all(order: Order, formats: tuple[str, ...], target: Path) -> None:
     """Write every file and print its path; then say which checks failed, and what is missing."""
     from symbackprop.media.files import sheets, texts
-    from symbackprop.rendering.render import write
+    from symbackprop.rendering.storage import write_all
 
-    missing: list[str] = []
-    for makes in (texts, sheets):
-        made = makes(order, formats)
-        for name, content in made.files.items():
-            write(target / name, content)
-            click.echo(target / name)
-        missing += made.missing
+    made = [makes(order, formats) for makes in (texts, sheets)]
+    files = {target / name: content for each in made for name, content in each.files.items()}
+    missing = [sentence for each in made for sentence in each.missing]
+    write_all(files)
+    for path in files:
+        click.echo(path)
     if "html" in formats:
         _says_if_a_script_is_needed()
     for sentence in missing:
@@ -317,7 +339,7 @@ def export(
 
     with _mistakes_as_lines(), own_templates(templates):
         from symbackprop.pipeline import derive as derive_network
-        from symbackprop.rendering.render import write
+        from symbackprop.rendering.storage import write
 
         _known("--target", (target,), TARGETS)
         network = _load(spec, hidden, output_activation, cost)
@@ -362,10 +384,11 @@ LISTS = ("activations", "costs", "layers", "notations", "languages", "forms", "f
 
 
 @cli.command("list")
-@click.argument("what", type=click.Choice(LISTS))
+@click.argument("what", metavar="|".join(LISTS))
 def list_(what: str) -> None:
     """List what there is: one name a line, and what it is."""
     with _mistakes_as_lines():
+        _known("list", (what,), LISTS)
         table = _listed(what)
         width = max(map(len, table))
         for name, description in table.items():
@@ -392,8 +415,14 @@ def _listed(what: str) -> dict[str, str]:
 def _known(option: str, values: tuple[str, ...], known: Collection[str]) -> None:
     for value in values:
         if value not in known:
-            names = " and ".join(known) if len(known) == 2 else ", ".join(known)
-            raise SymbackpropError(f"{option}: {value!r}: there are {names}")
+            raise SymbackpropError(_no_such(option, value, known))
+
+
+def _no_such(where: str, name: str, known: Collection[str]) -> str:
+    """A name that isn't known, those that are, and the one that may have been meant."""
+    names = " and ".join(known) if len(known) == 2 else ", ".join(known)
+    verb = "there is only" if len(known) == 1 else "there are"
+    return f"{where}: {quoted(name)}: {verb} {names}{did_you_mean(name, known)}"
 
 
 def _goes_with(option: str, values: tuple[str, ...], format_: str, formats: tuple[str, ...]) -> None:
@@ -415,6 +444,34 @@ def _all_of(first: Callable[[], T], *others: Callable[[], object]) -> T:
     return found[0]
 
 
+_MISSING = {
+    "spec": "SPEC is missing: a TOML file, or widths such as 2-3-1",
+    "what": f"say which list: there are {', '.join(LISTS)}",
+}
+
+
+def _usage_mistake(error: click.UsageError) -> str:
+    """What is wrong with how the command was called, what there is, and where more is said."""
+    command = error.ctx.command if error.ctx else cli
+    name = "" if command is cli else f"{command.name}: "
+    if isinstance(error, _NoCommand):
+        return error.message
+    if isinstance(error, click.NoSuchOption):
+        options = sorted(option for p in command.params for option in p.opts if option.startswith("--"))
+        return name + _no_such("option", error.option_name, [*options, "--help"])
+    sentence = " ".join(error.format_message().split()).rstrip(".")
+    if isinstance(error, click.MissingParameter) and error.param is not None:
+        sentence = _MISSING.get(str(error.param.name), sentence)
+    return f"{name}{sentence}; {' '.join(('symbackprop', *name.rstrip(': ').split()))} --help says more"
+
+
+def _no_such_command(name: str) -> str:
+    """What there is instead; a spec by itself is to be derived, most likely."""
+    if Path(name).is_file() or name.endswith(".toml") or not set(name) - set("0123456789-"):
+        return f"{quoted(name)} is a spec, and no command: symbackprop derive {name}"
+    return _no_such("command", name, list(cli.commands))
+
+
 def main() -> None:
     """The entry point of the command: click's own complaints take one line as well."""
     # Expressions live as long as the command, so looking for garbage among them is time lost, at the
@@ -427,7 +484,7 @@ def main() -> None:
         error.show()
         sys.exit(WRONG_INPUT)
     except click.UsageError as error:
-        _says(f"symbackprop: {' '.join(error.format_message().split())}")
+        _says(f"symbackprop: {_usage_mistake(error)}")
         sys.exit(WRONG_INPUT)
     except click.Abort:
         _says("symbackprop: interrupted")

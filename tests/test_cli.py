@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from symbackprop import pipeline
-from symbackprop.cli import LISTS, cli
-from symbackprop.rendering.render import write
+from symbackprop.cli import LISTS, cli, main
+from symbackprop.rendering.storage import write
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -392,21 +392,66 @@ def test_refuses_names_that_go_with_widths() -> None:
     assert_refused(run("export", "2-1", "--target", "fortran"), "--target: 'fortran': there are numpy")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("derive",),
-        ("derive", "2-1", "--colour"),
-        ("list", "activatons"),
-        ("compare", "2-1", "--seed", "x"),
-        ("deriv", "2-1"),
-    ],
-)
-def test_refuses_a_command_that_is_none(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    result = run(*arguments)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "Error: " in result.stderr and "Traceback" not in result.stderr
+WRONG_CALLS = {
+    "derive": "derive: SPEC is missing: a TOML file, or widths such as 2-3-1; symbackprop derive --help",
+    "derive 2-1 --rout chain": "derive: option: '--rout': there are --cost, --detail, ",
+    "derive 2-1 --notaton nielsen": "--wrt, --help; did you mean --notation?",
+    "derive 2-1 --colour": "--wrt, --help",
+    "derive 2-1 3-1": "derive: Got unexpected extra argument (3-1); symbackprop derive --help says more",
+    "derive 2-1 --to": "Option '--to' requires an argument",
+    "list": "list: say which list: there are activations, costs, layers, ",
+    "list activatons": "list: 'activatons': there are activations, costs, ",
+    "list actvations": "updates; did you mean activations?",
+    "list costs --all": "list: option: '--all': there is only --help",
+    "compare 2-1 --seed x": "compare: Invalid value for '--seed': 'x' is not a valid integer; symbackprop",
+    "deriv 2-1": "command: 'deriv': there are derive, export, compare, list; did you mean derive?",
+    "help": "command: 'help': there are derive, export, compare, list",
+    "2-2-1": "'2-2-1' is a spec, and no command: symbackprop derive 2-2-1",
+    "net.toml --to html": "'net.toml' is a spec, and no command: symbackprop derive net.toml",
+    "--verison": "option: '--verison': there are --version and --help; did you mean --version?",
+}
+
+
+@pytest.mark.parametrize("line", WRONG_CALLS)
+def test_refuses_a_call_that_is_none(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["symbackprop", *line.split()])
+    monkeypatch.setattr("symbackprop.cli.gc.set_threshold", lambda *_: None)
+    monkeypatch.setattr("symbackprop.cli.atexit.register", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert (ended.value.code, printed.out) == (2, "")
+    assert WRONG_CALLS[line] in printed.err and len(printed.err.splitlines()) == 1
     assert everything_in(tmp_path) == set()
+
+
+def test_the_command_alone_says_how_to_begin() -> None:
+    alone = process()
+    assert (alone.returncode, alone.stdout) == (2, "")
+    assert "symbackprop derive 2-3-1 " in alone.stderr and "Commands:" in alone.stderr
+
+
+def test_a_full_disk_leaves_everything_as_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run("derive", spec_with(), "--form", "matrix")
+
+    def written() -> dict[str, bytes]:
+        paths = (Path(path) for path in everything_in(tmp_path) if path.startswith("output/"))
+        return {str(path): path.read_bytes() for path in paths if path.is_file()}
+
+    before, real, count = written(), os.replace, iter(range(100))
+
+    def full(*paths: str) -> None:
+        if next(count) == 2:
+            raise OSError(28, "No space left on device")
+        real(*paths)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("symbackprop.rendering.storage.os.replace", full)
+        result = run("derive", spec_with("0.15", "0.16"), "--form", "index")
+    assert_refused(result, "No space left on device; no file was written or changed")
+    assert len(before) == 4 and written() == before
 
 
 @pytest.mark.parametrize(
@@ -520,7 +565,7 @@ def test_an_interrupted_write_leaves_the_old_file(monkeypatch: pytest.MonkeyPatc
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("symbackprop.rendering.render.os.replace", interrupted)
+    monkeypatch.setattr("symbackprop.rendering.storage.os.replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(Path("file.txt"), "new")
     assert Path("file.txt").read_text() == "old" and everything_in(tmp_path) == {"file.txt"}
