@@ -97,12 +97,15 @@ def test_markdown_refers_as_its_flavour_does(flavour, target, reference):
     assert f"\n\n{reference}\n\n" in text
 
 
-def test_a_notebook_links_to_an_anchor():
+def test_a_notebook_links_to_the_headings_over_the_other_form():
     pytest.importorskip("nbformat")
     cells = json.loads(notebook(document(), derivation()))["cells"]
     text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    for _, there in pairs():
-        assert f'<a id="2-3-2-{there}"></a>' in text and f"form](#2-3-2-{there})" in text
+    hidden = "[The hidden layers](#The-hidden-layers)"
+    assert "\n\n[Matrix form](#Matrix-form)\n" in text and f", {hidden}," in text
+    targets, anchors = set(re.findall(r"\]\(#([^)]*)\)", text)), re.findall(r'<a id="([^"]*)"></a>', text)
+    headings = {heading.replace(" ", "-") for heading in re.findall(r"(?m)^## (.*)$", text)}
+    assert targets == set(anchors) <= headings and len(anchors) == len(set(anchors))
 
 
 def test_a_display_that_is_too_wide_with_its_links_has_none() -> None:

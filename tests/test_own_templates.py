@@ -97,6 +97,7 @@ def make_everything() -> None:
     made = [
         command("derive", "2-1", *formats, *forms, "--only", "delta-1"),
         command("derive", str(ROOT / "examples" / "any-depth.toml")),
+        command("derive", "2-1", "--update", "adam", "--to", "ipynb"),
         *(command("export", "2-1", "--target", target) for target in TARGETS),
         command("export", "2-1", "--update", "adam"),
         *(command("export", "2-1", "--code", code) for code in ("scalar", "arrays")),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
+from itertools import pairwise, zip_longest
 
 from symbackprop.checking.check import Equality
 from symbackprop.layout.document import Chain, Row
@@ -21,6 +22,8 @@ _SPECIAL = {
     "~": r"\textasciitilde ",
     **{char: f"\\{char}" for char in "{}$&%#_"},
 }
+
+_BREAK, _APART = " \\\\\n", " \\\\[8pt]\n"
 
 _ACCENTS = {'"': "\u0308", "'": "\u0301", "`": "\u0300", "^": "\u0302", "~": "\u0303"}
 _ACCENTED = re.compile(r"\\([\"'`^~])\{([A-Za-z])\}")
@@ -57,7 +60,7 @@ def _text(words: str) -> str:
 
 
 def aligned(chains: Iterable[Chain], notation: Notation, failed: Collection[Equality] = ()) -> str:
-    r"""Chains as one ``aligned``, a row on each line.
+    r"""Chains as one ``aligned``, a row on each line, with room around a chain of several rows.
 
     >>> from symbackprop.notation.notation import load_notation
     >>> print(aligned([Chain(r"\sbpcost", (Row(("1 + 2",)), Row(("3",), "add")))], load_notation()))
@@ -66,7 +69,10 @@ def aligned(chains: Iterable[Chain], notation: Notation, failed: Collection[Equa
     &= 3 && \text{add}
     \end{aligned}
     """
-    rows = " \\\\\n".join(row for chain in chains for row in _rows(chain, notation, failed))
+    each = [*chains]
+    texts = (_BREAK.join(_rows(chain, notation, failed)) for chain in each)
+    ends = (_APART if len(a.rows) + len(b.rows) > 2 else _BREAK for a, b in pairwise(each))
+    rows = "".join(text + end for text, end in zip_longest(texts, ends, fillvalue=""))
     return f"\\begin{{aligned}}\n{rows}\n\\end{{aligned}}"
 
 

@@ -178,7 +178,7 @@ def page_files(order: Order) -> dict[str, Content]:
 
     shared = order.shared_style
     address = Path(shared).as_posix() if shared else ""
-    text = page(order.page, order.derivation, address, order.drawn)
+    text = page(order.page, order.derivation, address, order.drawn, order.code)
     made: dict[str, Content] = {f"{order.name}.html": text}
     return made | ({shared: shared_style(), shared_script_of(shared): shared_script()} if shared else {})
 
@@ -201,7 +201,7 @@ def notebook_file(order: Order) -> dict[str, Content]:
     """
     from symbackprop.media.notebook import notebook
 
-    return {f"{order.name}.ipynb": notebook(order.screen, order.derivation)}
+    return {f"{order.name}.ipynb": notebook(order.screen, order.derivation, order.manner.update)}
 
 
 # --- on paper and on the wall ----------------------------------------------------------------------

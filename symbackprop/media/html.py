@@ -38,7 +38,7 @@ from symbackprop.media import katex
 from symbackprop.media.listing import highlighted, lines_by_label
 from symbackprop.notation.words import Words
 from symbackprop.pictures.picture_files import Picture, pictures_of
-from symbackprop.printing.measure import expanded
+from symbackprop.printing.measure import expanded, rendered_width
 from symbackprop.printing.occurrences import Occurrences
 from symbackprop.printing.symbols import Names, whole
 from symbackprop.rendering.prose import parts
@@ -50,6 +50,12 @@ if TYPE_CHECKING:
 
 _IN_MATRIX_FORM = (*TWINS, "-transpose", "-outer")
 
+MARKS = {"holds": "✓", "fails": "✗", "none": "○"}
+"""The mark of an equality that passed its check, of one that did not, and of one that has none."""
+
+SHORT = 24.0
+"""A formula in a sentence that is not wider than this many characters stays on one line, with its comma."""
+
 Keys = dict[str, object]
 
 
@@ -58,7 +64,11 @@ Draw = Callable[[Collection[str]], Mapping[str, Picture]]
 
 
 def page(
-    document: Document, derivation: NetworkDerivation, shared_style: str = "", draw: Draw | None = None
+    document: Document,
+    derivation: NetworkDerivation,
+    shared_style: str = "",
+    draw: Draw | None = None,
+    code: str = "",
 ) -> str:
     """The page of a derivation as HTML.
 
@@ -69,8 +79,10 @@ def page(
             itself: formulas are MathML then, which KaTeX sets when the page is opened. Without one, the style
             sheet, its fonts and the formulas as KaTeX sets them are put into the page.
         draw: gives pictures that were drawn already for something else.
+        code: the module that goes with the page, such as one with a training step; without it the plain one.
     """
-    return fill("page.html.jinja", _Page(document, derivation, shared_style, draw).keys())
+    made = _Page(document, derivation, shared_style, draw, code or derivation.code)
+    return fill("page.html.jinja", made.keys())
 
 
 def shared_style() -> str:
@@ -97,7 +109,8 @@ class _Page:
     document: Document
     derivation: NetworkDerivation
     shared_style: str
-    draw: Draw | None = None
+    draw: Draw | None
+    code: str
     set_already: dict[tuple[str, bool], str] = field(default_factory=dict)
 
     def keys(self) -> Keys:
@@ -115,10 +128,9 @@ class _Page:
             "notation": escape(document.notation.name),
             "sections": [section for section in sections if section["blocks"]],
             "twins": bool(self.twins),
-            "checked": sum(finding.checked for finding in document.certificate.findings),
-            "failed": len(document.failed),
+            "verdict": self._verdict(),
             "findings": [self._finding(finding) for finding in document.certificate.findings],
-            "pictures": self.pictures,
+            "picture": self.pictures.get("network"),
             "code": highlighted(self.code, self.quantities),
         }
         page["symbols"] = [(escape(key), self.formula(symbol, False)) for key, symbol in self._symbols()]
@@ -148,22 +160,21 @@ class _Page:
         """The words of the page itself."""
         return self.document.words.page
 
-    @property
-    def code(self) -> str:
-        """The source of the generated module."""
-        return self.derivation.code
-
     @cached_property
-    def pictures(self) -> list[str]:
-        """The network as SVG, and what the forms have pictures of; none where a notation can't be drawn."""
-        document, shown = self.document, ("network", *self.document.forms)
+    def pictures(self) -> dict[str, Keys]:
+        """The network, and what sections are about, as SVG with a caption; none that can't be drawn."""
+        document = self.document
         notation, words = document.notation, document.words
         draw = self.draw or (lambda wanted: pictures_of(self.derivation, notation, words, wanted))
+        shown = dict.fromkeys(("network", *(s.picture for s in document.sections if s.picture)))
         try:
-            found = draw([key for key in dict.fromkeys(shown) if key in ("network", "graph")])
+            drawn = draw([*shown])
         except NoRule:
-            return []
-        return [picture.to_svg() for picture in found.values()]
+            return {}
+        return {
+            key: {"svg": picture.to_svg(), "caption": self.prose(picture.drawing.caption)}
+            for key, picture in drawn.items()
+        }
 
     @cached_property
     def names(self) -> Names:
@@ -219,9 +230,17 @@ class _Page:
     # --- words and formulas ----------------------------------------------------------------------
 
     def prose(self, text: str) -> str:
-        """Words with formulas as HTML."""
-        each = (self.formula(part, False) if is_formula else escape(part) for part, is_formula in parts(text))
-        return "".join(each)
+        """Words with formulas as HTML; a short formula is not parted from the comma after it."""
+        out, rest = [], [*parts(text)]
+        for place, (part, is_formula) in enumerate(rest):
+            if not is_formula:
+                out.append(escape(part[len(_comma(part)) if place else 0 :]))
+                continue
+            after = _comma(rest[place + 1].text) if place + 1 < len(rest) else ""
+            formula = self.formula(part, False) + after
+            short = rendered_width(part, self.document.notation) <= SHORT
+            out.append(f'<span class="whole">{formula}</span>' if short else formula)
+        return "".join(out)
 
     def formula(self, tex: str, display: bool = True) -> str:
         """A formula as HTML; its LaTeX where it can't be set here, for the page's script to set."""
@@ -236,9 +255,8 @@ class _Page:
         html = katex.set_formula(full)
         if html is None:
             return f'<code class="tex" data-tex="{escape(full)}">{escape(source)}</code>'
-        html = katex.with_source(html, source)
         if not self.shared_style:
-            return html
+            return katex.with_source(html, source)
         return f'<span class="math" data-tex="{escape(full)}">{katex.mathml(html)}</span>'
 
     # --- sections --------------------------------------------------------------------------------
@@ -260,7 +278,9 @@ class _Page:
         in_matrix_form = (
             bool(labels) and all(label.endswith(_IN_MATRIX_FORM) for label in labels) and bool(self.twins)
         )
-        return {"heading": self.prose(section.heading), "blocks": blocks, "matrix": in_matrix_form}
+        picture = self.pictures.get(section.picture)
+        heading = self.prose(section.heading)
+        return {"heading": heading, "blocks": blocks, "matrix": in_matrix_form, "picture": picture}
 
     def _block(self, block: Block) -> Keys | None:
         """A block; ``None`` for a display all of whose rows stand elsewhere, beside those in index form."""
@@ -323,13 +343,25 @@ class _Page:
     # --- checks ----------------------------------------------------------------------------------
 
     def _check(self, finding: Finding | None) -> Keys:
-        """How a row was checked: a word for the class, a text for people."""
+        """How a row was checked: a word for the class, a mark, and what is said about it, short and long."""
         if finding is None:
-            return {"state": "none", "text": escape(self.words["unchecked"])}
+            return self._state("none", self.words["unchecked"])
         if finding.method == DEFINITION and finding.holds:
-            return {"state": "none", "text": escape(self.words["definition"])}
+            return self._state("none", self.words["definition"])
         state = "holds" if finding.holds else "fails"
-        return {"state": state, "text": escape(f"{self.words[state]}: {_how(finding, self.document.words)}")}
+        return self._state(state, f"{self.words[state]}: {_how(finding, self.document.words)}")
+
+    def _state(self, state: str, text: str) -> Keys:
+        word = self.words["unchecked" if state == "none" else state]
+        return {"state": state, "mark": MARKS[state], "word": escape(word), "text": escape(text)}
+
+    def _verdict(self) -> Keys:
+        """What the checks of the whole page came to."""
+        failed = len(self.document.failed)
+        every = sum(finding.checked for finding in self.document.certificate.findings)
+        said = self.words["some_fail" if failed else "all_hold"]
+        text = said.replace("{n}", str(failed)).replace("{all}", str(every))
+        return self._state("fails" if failed else "holds", text)
 
     def _finding(self, finding: Finding) -> Keys:
         return {
@@ -384,6 +416,12 @@ def _how(finding: Finding, words: Words) -> str:
     numbers = {"residual": finding.residual, "entries": finding.entries}
     text = words.page["how"].format(method=words.method(finding.method), **numbers)
     return text + (words.page["same_as"].format(label=finding.same_as) if finding.same_as else "")
+
+
+def _comma(words: str) -> str:
+    """The punctuation that some words begin with."""
+    found = re.match(r"[,.;:!?)]+", words)
+    return found[0] if found else ""
 
 
 def _plain(prose: str) -> str:

@@ -1,7 +1,8 @@
 r"""The generated module as HTML: highlighted, and cut into the lines that belong to an equation.
 
 A line of the module names its equation in a comment, ``# (delta-1)``. The module's function
-``cost_and_gradients`` holds each of them once, so that is where the lines are taken from.
+``cost_and_gradients`` holds each of them once, and ``update`` those of a training step, so that is where the
+lines are taken from.
 """
 
 from __future__ import annotations
@@ -12,27 +13,33 @@ import keyword
 import re
 import textwrap
 import tokenize
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from html import escape
 
 _LABEL = re.compile(r"\s*#\s*\(([^()\s]+)\)\s*$")
 _IN_LAYER = re.compile(r"\b([A-Za-z]+)\[([^\[\]]+)\]")
-_FUNCTION = "cost_and_gradients"
+_FUNCTIONS = ("cost_and_gradients", "update")
 _NAMES = {"example_costs": "C_x", "total": "C"}
 """What the code calls differently from the derivation."""
 
 
 def lines_by_label(source: str) -> dict[str, str]:
-    """Each label's statement in the plain gradient function, without the comment that names it.
+    """Each label's statement in the plain functions, without the comment that names it.
 
     >>> code = "def cost_and_gradients(x):\\n    a1 = (x  # first\\n        + 1)  # (a-1)\\n    return a1\\n"
     >>> lines_by_label(code)
     {'a-1': 'a1 = (x  # first\\n    + 1)'}
     """
-    function = _plain_function(ast.parse(source))
-    if function is None:
-        return {}
-    lines, spans = source.splitlines(), sorted(set(_spans(function)), key=lambda span: span[1] - span[0])
+    lines, found = source.splitlines(), dict[str, str]()
+    for function in ast.parse(source).body:
+        if isinstance(function, ast.FunctionDef) and function.name in _FUNCTIONS:
+            found |= _labelled_lines(function, lines)
+    return found
+
+
+def _labelled_lines(function: ast.FunctionDef, lines: Sequence[str]) -> dict[str, str]:
+    """The statement of each label in a function, the first where there are two."""
+    spans = sorted(set(_spans(function)), key=lambda span: span[1] - span[0])
     found: dict[str, str] = {}
     for number in range(function.lineno, (function.end_lineno or 0) + 1):
         label = _LABEL.search(lines[number - 1])
@@ -40,11 +47,6 @@ def lines_by_label(source: str) -> dict[str, str]:
             first, last = next(span for span in spans if span[0] <= number <= span[1])
             found.setdefault(label[1], _without_label(lines[first - 1 : last]))
     return found
-
-
-def _plain_function(module: ast.Module) -> ast.FunctionDef | None:
-    functions = (node for node in module.body if isinstance(node, ast.FunctionDef))
-    return next((function for function in functions if function.name == _FUNCTION), None)
 
 
 def _spans(function: ast.FunctionDef) -> Iterator[tuple[int, int]]:
@@ -57,7 +59,7 @@ def _spans(function: ast.FunctionDef) -> Iterator[tuple[int, int]]:
                 yield (key or value).lineno, value.end_lineno or value.lineno
 
 
-def _without_label(lines: list[str]) -> str:
+def _without_label(lines: Sequence[str]) -> str:
     text = textwrap.dedent("\n".join(_LABEL.sub("", line) for line in lines))
     return text.removesuffix(",")
 

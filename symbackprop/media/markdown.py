@@ -1,5 +1,8 @@
 r"""A derivation as Markdown, in three flavours that differ in how an equation gets its label.
 
+A label belongs to a block of mathematics, so each equation is a block of its own. Notebooks have no labels
+(see :mod:`symbackprop.media.notebook`).
+
 Words are escaped, so that nothing in a title is markup; formulas are LaTeX that needs no macro.
 """
 
@@ -7,10 +10,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
-from symbackprop.layout.document import Block, Chain, Document, Paragraph, Table, chains
+from symbackprop.layout.document import Chain, Display, Document, Paragraph, Section, Table, chains
 from symbackprop.media.aligned import aligned, plain
 from symbackprop.media.labels import in_any_case
 from symbackprop.rendering.prose import parts
@@ -22,24 +26,14 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~^$@&]|-(?=-)|:(?=//))")
 _AT_THE_START = re.compile(r"^(\d*)([-+=%:(.)])")
 
 
-def as_they_are(labels: Iterable[str]) -> dict[str, str]:
-    """Labels that need no other name."""
-    return {label: label for label in labels}
-
-
 @dataclass(frozen=True)
 class Flavour:
-    """A kind of Markdown: the end and the top of a file, headings, labelled equations, references to them.
-
-    ``names`` gives the labels the names that the kind can tell apart.
-    """
+    """A kind of Markdown: the end and the top of a file, headings, and displays that follow each other."""
 
     ending: str
     top: Callable[[str, str], str]
-    heading: str
-    labelled: Callable[[str, str], str]
-    reference: Callable[[str, str], str]
-    names: Callable[[Iterable[str]], Mapping[str, str]] = as_they_are
+    heading: Callable[[Section, Document], str]
+    displays: Callable[[Sequence[Display], Document], Iterator[str]]
 
 
 def _with_metadata(title: str, made: str) -> str:
@@ -50,29 +44,47 @@ def _with_heading(title: str, made: str) -> str:
     return f"% {made}\n\n# {title}"
 
 
+def _heading(marks: str, section: Section, document: Document) -> str:
+    return f"{marks} {prose(section.heading, document)}"
+
+
+def as_they_are(labels: Iterable[str]) -> dict[str, str]:
+    """Labels that need no other name."""
+    return {label: label for label in labels}
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """How a block gets its label, how a reference to it is written, and names that the kind can tell apart."""
+
+    labelled: Callable[[str, str], str]
+    reference: Callable[[str, str], str]
+    names: Callable[[Iterable[str]], Mapping[str, str]] = as_they_are
+
+    def displays(self, found: Sequence[Display], document: Document) -> Iterator[str]:
+        """A block for each equation, and after it the reference to the same equation in another form."""
+        labels = [chain.label for chain in chains(document.sections) if chain.label]
+        names = self.names(f"{document.name}-{label}" for label in labels)
+        for chain in (chain for display in found for chain in display.chains):
+            text = block([chain], document)
+            yield self.labelled(text, names[f"{document.name}-{chain.label}"]) if chain.label else text
+            if chain.link is not None:
+                words = form_named(chain.link.form, document)
+                yield self.reference(words, names[f"{document.name}-{chain.link.label}"])
+
+
+_PANDOC = _Labels(
+    lambda text, label: f"[{text}]{{#eq:{label}}}", lambda words, label: f"[{words}](#eq:{label})"
+)
+_QUARTO = _Labels(lambda text, label: f"{text} {{#eq-{label}}}", lambda words, label: f"{words}: @eq-{label}")
+_MYST = _Labels(
+    lambda text, label: f"{text} ({label})", lambda words, label: f"{words}: {{eq}}`{label}`", in_any_case
+)
+
 FLAVOURS: dict[str, Flavour] = {
-    "md": Flavour(
-        ".md",
-        _with_metadata,
-        "#",
-        lambda text, label: f"[{text}]{{#eq:{label}}}",
-        lambda words, label: f"[{words}](#eq:{label})",
-    ),
-    "md-quarto": Flavour(
-        ".qmd",
-        _with_metadata,
-        "#",
-        lambda text, label: f"{text} {{#eq-{label}}}",
-        lambda words, label: f"{words}: @eq-{label}",
-    ),
-    "md-myst": Flavour(
-        "-myst.md",
-        _with_heading,
-        "##",
-        lambda text, label: f"{text} ({label})",
-        lambda words, label: f"{words}: {{eq}}`{label}`",
-        in_any_case,
-    ),
+    "md": Flavour(".md", _with_metadata, partial(_heading, "#"), _PANDOC.displays),
+    "md-quarto": Flavour(".qmd", _with_metadata, partial(_heading, "#"), _QUARTO.displays),
+    "md-myst": Flavour("-myst.md", _with_heading, partial(_heading, "##"), _MYST.displays),
 }
 """The flavours by the name of their format: for pandoc, for Quarto, for MyST."""
 
@@ -86,34 +98,21 @@ def markdown(document: Document, flavour: str = "md") -> str:
     >>> print(text[text.index("# The") :].splitlines()[0])
     # The network 1-1
     """
-    kind = _with_names(FLAVOURS[flavour], document)
+    kind = FLAVOURS[flavour]
     made = made_from(document.name, document.fingerprint) + "."
     keys = {"top": kind.top(title_of(document), made), "sections": [*written(document, kind)]}
     return fill("document.md.jinja", keys)
 
 
-def _with_names(kind: Flavour, document: Document) -> Flavour:
-    """The kind with its labels under their names, each after the name of the document."""
-    labels = [chain.label for chain in chains(document.sections) if chain.label]
-    names = kind.names(f"{document.name}-{label}" for label in labels)
-    return replace(
-        kind,
-        labelled=lambda text, label: kind.labelled(text, names[label]),
-        reference=lambda words, label: kind.reference(words, names[label]),
-    )
-
-
 def title_of(document: Document) -> str:
     """The title with its words escaped."""
-    return _prose(document.title, document)
+    return prose(document.title, document)
 
 
 def written(document: Document, kind: Flavour) -> Iterator[str]:
     """Each section with its heading."""
     for section in document.sections:
-        heading = f"{kind.heading} {_prose(section.heading, document)}"
-        blocks = (text for block in section.blocks for text in _block(block, document, kind))
-        yield "\n\n".join((heading, *blocks))
+        yield "\n\n".join((kind.heading(section, document), *_blocks(section, document, kind)))
 
 
 def escaped(text: str) -> str:
@@ -125,22 +124,34 @@ def escaped(text: str) -> str:
     return _MARKUP.sub(r"\\\1", text)
 
 
-def _block(block: Block, document: Document, kind: Flavour) -> Iterator[str]:
-    """A paragraph, a table, or a labelled block of mathematics for each chain of a display."""
-    if isinstance(block, Paragraph):
-        yield _AT_THE_START.sub(r"\1\\\2", _prose(block.text, document))
-    elif isinstance(block, Table):
-        yield "\n".join(_table(block, document))
-    else:
-        yield from (text for chain in block.chains for text in _equation(chain, document, kind))
+def _blocks(section: Section, document: Document, kind: Flavour) -> Iterator[str]:
+    """Paragraphs, tables, and between them displays, those with no words between them together."""
+    together: list[Display] = []
+    for each in section.blocks:
+        if isinstance(each, Display):
+            together.append(each)
+            continue
+        yield from kind.displays(together, document)
+        together = []
+        yield _told(each, document)
+    yield from kind.displays(together, document)
 
 
-def _equation(chain: Chain, document: Document, kind: Flavour) -> Iterator[str]:
-    text = f"$$\n{aligned((chain,), document.notation, document.failed)}\n$$"
-    yield kind.labelled(text, f"{document.name}-{chain.label}") if chain.label else text
-    if chain.link is not None:
-        words = escaped(document.words.reason(chain.link.form))
-        yield kind.reference(words[:1].upper() + words[1:], f"{document.name}-{chain.link.label}")
+def _told(told: Paragraph | Table, document: Document) -> str:
+    if isinstance(told, Table):
+        return "\n".join(_table(told, document))
+    return _AT_THE_START.sub(r"\1\\\2", prose(told.text, document))
+
+
+def block(chains: Sequence[Chain], document: Document) -> str:
+    """Chains as a block of mathematics."""
+    return f"$$\n{aligned(chains, document.notation, document.failed)}\n$$"
+
+
+def form_named(form: str, document: Document) -> str:
+    """The form that a link leads to, as its first words."""
+    words = escaped(document.words.reason(form))
+    return words[:1].upper() + words[1:]
 
 
 def _table(table: Table, document: Document) -> Iterator[str]:
@@ -152,10 +163,10 @@ def _table(table: Table, document: Document) -> Iterator[str]:
 
 
 def _cells(cells: tuple[str, ...], document: Document) -> str:
-    return f"| {' | '.join(_prose(cell, document) for cell in cells)} |"
+    return f"| {' | '.join(prose(cell, document) for cell in cells)} |"
 
 
-def _prose(text: str, document: Document) -> str:
+def prose(text: str, document: Document) -> str:
     """Words escaped, formulas between dollar signs; a bar in a formula would end the cell of a table."""
     each = (_formula(part, document) if formula else escaped(part) for part, formula in parts(text))
     return "".join(each)

@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import dedent
 from typing import Any
 
 from symbackprop.errors import MissingProgram
-from symbackprop.layout.document import Document
-from symbackprop.media.markdown import Flavour, escaped, title_of, written
+from symbackprop.layout.document import Chain, Display, Document, Section, chains
+from symbackprop.layout.paper import side_by_side
+from symbackprop.media.markdown import Flavour, block, escaped, form_named, prose, title_of, written
 from symbackprop.network import Network, Values
 from symbackprop.pipeline import NetworkDerivation
 from symbackprop.rendering.render import fill
 from symbackprop.version import made_from
-
-CELLS = Flavour(
-    ".ipynb",
-    lambda title, made: f"# {title}\n\n{made}",
-    "##",
-    lambda text, label: f'<a id="{label}"></a>\n\n{text}',
-    lambda words, label: f"[{words}](#{label})",
-)
-"""Markdown as cells have it: MathJax knows no label of ours, so an equation has an anchor before it."""
 
 HOW_TO_GET_IT = (
     "nbformat is not installed, so there is no notebook; everything else is written: "
@@ -40,8 +32,64 @@ STEPS, RATE = 200, 0.5
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
-def notebook(document: Document, derivation: NetworkDerivation) -> str:
+# --- displays and headings -------------------------------------------------------------------------
+
+
+def _displays(found: Sequence[Display], document: Document) -> Iterator[str]:
+    """Displays with no words between them as one block where they fit, and links to their other form."""
+    for group in side_by_side([display.chains for display in found], document.notation):
+        together = [chain for display in group for chain in display]
+        yield block(together, document)
+        yield from _links(together, document)
+
+
+def _links(shown: Sequence[Chain], document: Document) -> Iterator[str]:
+    """Where the other forms of some chains stand: a line for each form, with the headings of sections."""
+    places: dict[str, dict[str, None]] = {}
+    for chain in shown:
+        if chain.link is not None:
+            section = _section_of(chain.link.label, document)
+            places.setdefault(form_named(chain.link.form, document), {})[section.heading] = None
+    for words, headings in places.items():
+        links = ", ".join(f"[{prose(each, document)}](#{anchor(each)})" for each in headings)
+        yield links if [*headings] == [words] else f"{words}: {links}"
+
+
+def _section_of(label: str, document: Document) -> Section:
+    return next(each for each in document.sections if label in (chain.label for chain in chains([each])))
+
+
+def _heading(section: Section, document: Document) -> str:
+    """A heading; one that is linked to has an anchor besides, for readers that give headings none of ours."""
+    heading = f"## {prose(section.heading, document)}"
+    linked = (chain.link for chain in chains(document.sections) if chain.link is not None)
+    to_here = {link.label for link in linked} & {chain.label for chain in chains([section])}
+    return f'<a id="{anchor(section.heading)}"></a>\n\n{heading}' if to_here else heading
+
+
+def anchor(heading: str) -> str:
+    """What JupyterLab and nbconvert call a heading in an address.
+
+    >>> anchor("The output layer")
+    'The-output-layer'
+    """
+    return heading.replace(" ", "-")
+
+
+CELLS = Flavour(".ipynb", lambda title, made: f"# {title}\n\n{made}", _heading, _displays)
+"""Markdown as cells have it: no reader knows labels there, so derivations aren't cut up for them."""
+
+
+# --- cells -----------------------------------------------------------------------------------------
+
+
+def notebook(document: Document, derivation: NetworkDerivation, update: str = "") -> str:
     """The notebook as JSON.
+
+    Args:
+        document: the derivation laid out, in a notation.
+        derivation: where the code and the numbers come from.
+        update: the rule of the training run; without one it is plain gradient descent.
 
     Raises:
         MissingProgram: if there is no nbformat.
@@ -53,16 +101,16 @@ def notebook(document: Document, derivation: NetworkDerivation) -> str:
     make: dict[str, Any] = {"markdown": v4.new_markdown_cell, "code": v4.new_code_cell}
     cells = [
         make[kind](text.strip("\n"), id=f"cell-{number:02}")
-        for number, (kind, text) in enumerate(_cells(document, derivation), 1)
+        for number, (kind, text) in enumerate(_cells(document, derivation, update), 1)
     ]
     metadata = {"kernelspec": _KERNEL, "language_info": {"name": "python"}}
     text: str = writes(v4.new_notebook(cells=cells, metadata=metadata))
     return text.rstrip("\n") + "\n"
 
 
-def _cells(document: Document, derivation: NetworkDerivation) -> Iterator[tuple[str, str]]:
+def _cells(document: Document, derivation: NetworkDerivation, update: str) -> Iterator[tuple[str, str]]:
     """The kind and the text of each cell."""
-    words, code = document.words, derivation.code
+    words, code = document.words, derivation.module_source(update=update) if update else derivation.code
     made = made_from(document.name, document.fingerprint) + "."
     yield "markdown", CELLS.top(title_of(document), escaped(made))
     for text in written(document, CELLS):
@@ -72,10 +120,14 @@ def _cells(document: Document, derivation: NetworkDerivation) -> Iterator[tuple[
     yield "markdown", _told(words.headings["notebook_check"], words.texts["notebook_check"])
     yield "code", sample(code, derivation.network)
     yield "code", fill("notebook_check.py.jinja", {})
-    yield "markdown", _told(words.headings["notebook_training"], words.texts["notebook_training"])
+    told = words.text("notebook_update", rule=update) if update else words.text("notebook_training")
+    yield "markdown", _told(words.headings["notebook_training"], told)
     values = derivation.network.values
-    given = values.learning_rate if values is not None else None
-    yield "code", fill("notebook_training.py.jinja", {"steps": STEPS, "rate": given or RATE})
+    rate = values.learning_rate if values is not None else None
+    if update:
+        yield "code", fill("notebook_update.py.jinja", {"steps": STEPS, "rate": rate})
+    else:
+        yield "code", fill("notebook_training.py.jinja", {"steps": STEPS, "rate": rate or RATE})
     yield "code", fill("notebook_plot.py.jinja", {})
 
 
