@@ -5,15 +5,26 @@
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const one = (id) => document.getElementById(id);
 
-  // Formulas that were not set when the page was made.
+  // Formulas that were not set when the page was made. What gets copied is their LaTeX without the marks of quantities.
+  function unmarked(tex) {
+    const mark = /(\\[A-Za-z]+)?\\htmlData\{[^{}]*\}\{/;
+    for (let found = mark.exec(tex); found; found = mark.exec(tex)) {
+      const start = found.index + found[0].length;
+      let end = start;
+      for (let depth = 1; depth; end++) depth += tex[end] === "{" ? 1 : tex[end] === "}" ? -1 : 0;
+      const before = tex.slice(0, found.index) + (found[1] ? `${found[1]} ` : "");
+      tex = before + tex.slice(start, end - 1) + tex.slice(end);
+    }
+    return tex.replace(/^\\displaystyle /, "");
+  }
   if (typeof sbpSet === "function") {
     for (const formula of all("[data-tex]")) {
       const html = sbpSet(formula.dataset.tex);
-      const source = formula.querySelector("annotation");
+      if (html === null) continue;
       const place = document.createElement("template");
-      place.innerHTML = html ?? "";
-      if (source !== null && html !== null) place.content.querySelector("annotation").textContent = source.textContent;
-      if (html !== null) formula.replaceWith(place.content);
+      place.innerHTML = html;
+      place.content.querySelector("annotation").textContent = unmarked(formula.dataset.tex);
+      formula.replaceWith(place.content);
     }
   }
   for (const part of all("[hidden]")) if (!part.matches(".stepper")) part.hidden = false;
@@ -229,7 +240,7 @@
 
   // What has to be scrolled sideways can be reached by the keyboard.
   function reachable() {
-    for (const box of all(".display, .scroll")) {
+    for (const box of all(".display, .scroll, figure")) {
       if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0; else box.removeAttribute("tabindex");
     }
   }

@@ -198,6 +198,57 @@ def test_the_command_says_which_extra_gives_the_better_page(
     assert result.exit_code == 0 and result.stderr.count("symbackprop[html]") == 1
 
 
+def palettes() -> dict[str, dict[str, str]]:
+    """The colours of the page by name, for each colour scheme."""
+    style = (ROOT / "templates" / "page.css").read_text("utf-8")
+    blocks = re.findall(r"(:root[^{]*)\{([^}]*--paper:[^}]*)\}", style)
+    found = {
+        head.split("{")[-1].strip(): dict(re.findall(r"--([\w-]+): (#\w+)", body)) for head, body in blocks
+    }
+    light = found[":root"]
+    return {head: {**light, **colours} for head, colours in found.items()}
+
+
+def contrast(one: str, other: str) -> float:
+    """How much one colour stands out from another, as WCAG has it."""
+    lights = []
+    for colour in (one, other):
+        digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+        parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts)
+        lights.append(0.2126 * red + 0.7152 * green + 0.0722 * blue)
+    return (max(lights) + 0.05) / (min(lights) + 0.05)
+
+
+TEXTS = (
+    "ink",
+    "soft",
+    "accent",
+    "good",
+    "bad",
+    "second",
+    "lit-ink",
+    "code-key",
+    "code-num",
+    "code-str",
+    "code-com",
+)
+GROUNDS = ("paper", "shade", "matrix", "bad-shade")
+
+
+@pytest.mark.parametrize("scheme", palettes())
+def test_every_colour_of_text_can_be_read_on_every_ground(scheme: str) -> None:
+    colours = palettes()[scheme]
+    pairs = [(text, ground) for text in TEXTS for ground in GROUNDS]
+    pairs += [("ink", "lit"), ("lit-ink", "lit"), ("on-accent", "accent")]
+    if scheme.count("data-theme") > 1:  # on paper nothing is lit
+        pairs = [pair for pair in pairs if "lit-ink" not in pair and "on-accent" not in pair]
+    poor = {pair: contrast(colours[pair[0]], colours[pair[1]]) for pair in pairs}
+    assert {pair: value for pair, value in poor.items() if value < 4.5} == {}
+    lines = [(line, ground) for line in ("faint", "box", "second") for ground in ("paper", "shade")]
+    assert all(contrast(colours[line], colours[ground]) >= 3 for line, ground in lines)
+
+
 @pytest.mark.parametrize(
     "title",
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -204,6 +205,14 @@ def test_the_gallery_opens_from_its_folder(file: str, width: int, chromium: Brow
         copied = "return [...document.querySelectorAll('annotation')].map((e) => e.textContent)"
         assert not any("htmlData" in source for source in chromium.run(copied))
         assert chromium.run("return document.querySelectorAll('.katex-html [data-sbp]').length") > 50
+
+
+def test_pages_of_the_gallery_give_the_same_latex_to_copy_as_a_page_of_its_own(chromium: Browser) -> None:
+    copied = "return [...document.querySelectorAll('.row annotation')].map((e) => e.textContent)"
+    chromium.open((ROOT / "output" / "any-depth" / "any-depth.html").as_uri())
+    there = [re.sub(r"\s", "", source) for source in chromium.run(copied)]
+    chromium.open(page("any-depth"))
+    assert there == [re.sub(r"\s", "", source) for source in chromium.run(copied)] and len(there) > 50
 
 
 def test_a_page_of_the_gallery_shows_mathml_where_scripts_are_off(chromium: Browser) -> None:
@@ -501,6 +510,22 @@ def test_the_focus_can_be_seen_wherever_it_goes(chromium: Browser) -> None:
         reached.append(outline[0])
         assert outline[1] != "none" and outline[2] >= 2, outline
     assert {"skip", "form-both", "view-whole", "theme"} <= set(reached)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_whatever_acts_has_a_name_and_no_two_landmarks_are_alike(name: str, chromium: Browser) -> None:
+    chromium.open(page(name))
+    nodes = [node for node in chromium.call("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
+    said = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes]
+    acting = [
+        (role, words) for role, words in said if role in ("button", "link", "radio", "DisclosureTriangle")
+    ]
+    assert len(acting) > 20 and all(words.strip() for _, words in acting), acting
+    landmarks = [
+        each for each in said if each[0] in ("main", "banner", "contentinfo", "region", "navigation")
+    ]
+    assert len(landmarks) == len(set(landmarks)) and {"main", "region"} <= {role for role, _ in landmarks}
+    assert len([1 for role, _ in said if role == "MathMLMath"]) > 100
 
 
 # --- with less -----------------------------------------------------------------------------------

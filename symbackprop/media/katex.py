@@ -136,9 +136,13 @@ def with_source(html: str, source: str) -> str:
 
 
 def mathml(html: str) -> str:
-    """The MathML in a formula's HTML."""
-    found = re.search(r"<math.*</math>", html, re.DOTALL)
-    return found[0] if found else ""
+    """The MathML in a formula's HTML, without its LaTeX source.
+
+    >>> mathml("<span><math><semantics><mi>x</mi><annotation>x</annotation></semantics></math></span>")
+    '<math><mi>x</mi></math>'
+    """
+    found = re.search(r"<semantics>(.*)<annotation", html, re.DOTALL)
+    return f"<math>{found[1]}</math>" if found else ""
 
 
 def _file(*path: str) -> bytes:
