@@ -55,7 +55,7 @@ def as_they_are(labels: Iterable[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Labels:
-    """How a block gets its label, how a reference to it is written, and names that the kind can tell apart."""
+    """How a block gets its label, how a reference is written, and names that the kind can tell apart."""
 
     labelled: Callable[[str, str], str]
     reference: Callable[[str, str], str]
