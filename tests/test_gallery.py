@@ -25,7 +25,7 @@ from symbackprop.cli import cli
 from symbackprop.media.gallery import entry, index_page
 from symbackprop.media.html import shared_script, shared_script_of, shared_style
 from symbackprop.notation.notation import shipped
-from symbackprop.rendering.render import write
+from symbackprop.rendering.storage import write
 
 ROOT = Path(__file__).parent.parent
 GALLERY = ROOT / "output"
