@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("depth", "composite", "process", "gradients")
+NAMES = ("depth", "composite", "process", "memory", "gradients")
 
 
 def main(names: list[str]) -> None:

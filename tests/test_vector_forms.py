@@ -1,6 +1,5 @@
 """The forms that NumPy is quick at: what is rewritten, what is not, and that results are the same."""
 
-import re
 import tracemalloc
 
 import numpy as np
@@ -117,26 +116,13 @@ def _double(value):
     return value.astype(np.float64)
 
 
-def test_rectifiers_need_no_memory_but_the_activations(module):
+def test_a_call_makes_no_arrays(module):
     batch = 128
     given = arrays(module, batch)
-    tracemalloc.start()
     fast = module.make_gradients(batch)
-    _, gradients = fast(*given)
-    made = tracemalloc.get_traced_memory()[1] - sum(value.nbytes for value in gradients.values())
-    tracemalloc.reset_peak()
-    before = tracemalloc.get_traced_memory()[0]
     fast(*given)
-    during = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.start()
+    fast(*given)
+    during = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert made < 1.05 * 8 * batch * (128 + 60 + 10)
     assert during < 4000, "not even NumPy's own buffers"
-
-
-def test_rooms_that_are_in_use_at_the_same_time_do_not_overlap(module):
-    code = sb.derive(sb.from_mapping(RECTIFIED)).code
-    rooms = re.findall(r"(\w+) = _room\((\w+), \((.*?)\), (\w+)(?:, (.*))?\)$", code, re.M)
-    hosts = {host for _, host, *_ in rooms}
-    starts = [start for *_, start in rooms]
-    assert len(rooms) > 6 and len(hosts) > 1
-    assert any("N" in start for start in starts), "one room begins where another ends"

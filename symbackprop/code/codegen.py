@@ -17,9 +17,10 @@ from symbackprop.code.fast_code import FastCode, shape_code
 from symbackprop.code.lowering import Lowering
 from symbackprop.code.nodes import Graph
 from symbackprop.code.numpy_code import Helpers, Names, array_code, tuple_code
-from symbackprop.code.plan import Goal, Plan, plan
+from symbackprop.code.plan import Plan, plan
 from symbackprop.code.scalars import NotScalar, ScalarProgram, Scalars, nested
 from symbackprop.code.scaling import Scaling, above
+from symbackprop.code.schedule import Goal
 from symbackprop.code.vector_forms import in_vectors
 from symbackprop.derivation.batch import Batch
 from symbackprop.errors import NoRule
@@ -190,7 +191,7 @@ class Generator:
         """The plan of the fast path: operations in order, and the memory that they write into."""
         goals, sizes = self.operations.goals, dict(self.model.sizes)
         graph, made = in_vectors(self.operations.graph, [goal.node for goal in goals], sizes)
-        return plan(graph, [replace(goal, node=made[goal.node]) for goal in goals], sizes)
+        return plan(graph, [replace(goal, node=made[goal.node]) for goal in goals], sizes, by_rows=True)
 
     @cached_property
     def loop_plan(self) -> Plan:
@@ -254,13 +255,15 @@ class Generator:
     def fast(self) -> FastLines:
         """The lines of the fast path."""
         code = FastCode(self.fast_plan, self.names, self.fixed, self.scalars())
-        sections: dict[str, list[str]] = {"forward": [], "cost": [], "backward": []}
+        lines: list[str] = []
+        headings = dict(HEADINGS)
         for section, line, label, in_loop in code.lines():
-            sections[section] += ["    " * in_loop + part for part in labelled(line, label)]
+            lines += ["    " * in_loop + heading for heading in [headings.pop(section, "")] if heading]
+            lines += ["    " * in_loop + part for part in labelled(line, label)]
         entries = ", ".join(f'"{s.target}": grad_{s.target}' for s in self.gradients)
         allocate = [line for long in code.allocations() for line in wrapped(long)]
         allocations = [*allocate, *wrapped(f"gradients = {{{entries}}}")]
-        return FastLines(sections, allocations, self.operations.ignores_overflow, code.scalars)
+        return FastLines(lines, allocations, self.operations.ignores_overflow, code.scalars)
 
 
 def _of_first_layer(model: Model) -> dict[str, str]:
@@ -269,11 +272,19 @@ def _of_first_layer(model: Model) -> dict[str, str]:
     return {q.name: f"{q.letter}[{FIRST}]" for q in found if q.layer == FIRST}
 
 
+HEADINGS: Mapping[str, str] = {
+    "forward": "# forward",
+    "cost": "# cost",
+    "backward": "# backward: deltas hold the factors that all gradients have",
+}
+"""What stands over the first line of each section."""
+
+
 @dataclass(frozen=True)
 class FastLines:
-    """The lines of the fast path by section, those that allocate, and whether an overflow is meant."""
+    """The lines of the fast path, those that allocate, and whether an overflow is meant."""
 
-    sections: Mapping[str, list[str]]
+    lines: list[str]
     allocations: list[str]
     ignores_overflow: bool
     scalars: ScalarProgram | None
@@ -317,11 +328,12 @@ def module_keys(model: Model, batch: Batch, about: Sequence[str], code: str = "a
     fast = generator.fast()
     keys: dict[str, object] = {
         "buffer_lines": fast.allocations,
-        "fast_sections": fast.sections,
+        "fast_lines": fast.lines,
         "ignores_overflow": fast.ignores_overflow,
         "scalars": None if fast.scalars is None else _scalar_keys(generator, fast.scalars),
-        "rooms": any("_room(" in line for line in fast.allocations),
-        "blocks": any(line.startswith("blocks_1 = ") for line in fast.allocations),
+        "spare": any(line.startswith("spare = ") for line in fast.allocations),
+        "blocks": any("= _blocks(" in line for line in fast.allocations),
+        "column_sums": any(line.startswith("column_sums = ") for line in fast.allocations),
         "turned": any(line.startswith("turned = ") for line in fast.allocations),
     }
     return plain_keys(generator, about) | keys | helper_keys(generator) | _sample(generator)
@@ -608,8 +620,10 @@ def wrapped(line: str, margin: int = MARGIN) -> list[str]:
     if "  # (" in line:
         code, _, label = line.partition("  # ")
         return [f"# {label}", *wrapped(code, margin)]
-    if line.startswith("np.") and line.endswith(")"):
-        return _wrapped_call(line)
+    if line.startswith("for ") and line.endswith(":"):
+        return _wrapped_for(line, margin)
+    if re.match(r"(\w+ = )?(np\.|_)[\w.]+\(.*\)$", line):
+        return _wrapped_call(line, margin)
     if " = " not in line and '": ' not in line:
         return [line]
     joint = '": ' if line.startswith('"') else " = "
@@ -625,10 +639,26 @@ def wrapped(line: str, margin: int = MARGIN) -> list[str]:
     return [line]
 
 
-def _wrapped_call(line: str) -> list[str]:
-    """A call with an argument a line."""
-    name, _, arguments = line[:-1].partition("(")
-    return [f"{name}(", *(f"    {part}," for part in _split(arguments, (", ",))), ")"]
+def _wrapped_call(line: str, margin: int) -> list[str]:
+    """A call, or a list, with an argument a line; a list among them that is too long likewise."""
+    opening = line.index("(") if not line.startswith("[") else 0
+    found = [line[: opening + 1]]
+    for part in _split(line[opening + 1 : -1], (", ",)):
+        inner = part.removesuffix(",")
+        long = len(inner) > margin - 4 and inner.startswith("[")
+        lines = _wrapped_call(inner, margin - 4) if long else [inner]
+        found += [f"    {inner}" for inner in (*lines[:-1], f"{lines[-1]},")]
+    return [*found, line[-1]]
+
+
+def _wrapped_for(line: str, margin: int) -> list[str]:
+    """The head of a loop over many variables."""
+    names, _, rest = line.removeprefix("for ").partition(" in ")
+    lines = [""]
+    for name in names.split(", "):
+        joined = f"{lines[-1]} {name},".lstrip()
+        lines = [*lines[:-1], joined] if len(joined) <= margin - 4 else [*lines, f"{name},"]
+    return ["for (", *(f"    {line}" for line in lines), f") in {rest}"]
 
 
 def _split(code: str, joints: tuple[str, ...]) -> list[str]:

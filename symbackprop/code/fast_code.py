@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import sympy as sp
 
-from symbackprop.code.blocks import runs
+from symbackprop.code.loops import Loop
+from symbackprop.code.memory import Buffer, Room
 from symbackprop.code.nodes import Call, Dims, Graph, Node
 from symbackprop.code.numpy_code import Code, Names, scalar_code, tuple_code
-from symbackprop.code.plan import Buffer, Instruction, Plan
+from symbackprop.code.plan import Instruction, Plan
+from symbackprop.code.rows import adds_up
 from symbackprop.code.scalars import ScalarProgram
 from symbackprop.code.vector_forms import MANY
 from symbackprop.forward.model import EXAMPLES
@@ -51,26 +54,56 @@ class FastCode:
     functions: dict[str, None] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     ones: dict[str, str] = field(default_factory=dict)
-    blocks: list[tuple[str, ...]] = field(default_factory=list)
+    flat_in_loops: dict[str, None] = field(default_factory=dict)
+    in_loop: bool = False
 
     @property
     def graph(self) -> Graph:
         """The operations."""
         return self.plan.graph
 
+    @cached_property
+    def loops(self) -> tuple[Loop, ...]:
+        """Every part of the plan, with a loop or without."""
+        return tuple(Loop(self.plan, number) for number in range(len(self.plan.parts)))
+
+    def blocks_of(self, loop: Loop) -> str:
+        """The name of a loop's rows."""
+        return f"blocks_{sum(other.is_one for other in self.loops[: loop.number]) + 1}"
+
     def lines(self) -> Iterator[tuple[str, str, str, bool]]:
         """The section, the line and the label of every instruction, and whether it stands in a loop."""
-        for run in runs(self.plan):
-            if not run.arrays:
-                (step,) = run.instructions
-                yield step.section, self.instruction(step), step.label, False
-                continue
-            self.blocks.append(run.arrays)
-            names = ", ".join(f"{name}_" for name in run.arrays)
-            target = names if len(run.arrays) > 1 else f"({names},)"
-            yield run.instructions[0].section, f"for {target} in blocks_{len(self.blocks)}:", "", False
-            for step in run.instructions:
-                yield step.section, _by_rows(self.instruction(step), run.arrays), step.label, True
+        for loop in self.loops:
+            if not loop.is_one:
+                for step in loop.part.instructions:
+                    yield step.section, self.instruction(step), step.label, False
+            else:
+                yield from self.by_rows(loop)
+
+    def by_rows(self, loop: Loop) -> Iterator[tuple[str, str, str, bool]]:
+        """A loop: what is added up begins with 0, and arrays stand there with some of their rows."""
+        steps = loop.part.instructions
+        section = steps[0].section
+        for step in steps:
+            if adds_up(self.graph, step.node):
+                yield section, f"{step.target} = 0.0", "", False
+        arrays = (*loop.kept, *loop.own)
+        self.in_loop = True
+        lines = [_by_rows(self.instruction(step), (*arrays, *loop.given)) for step in steps]
+        self.in_loop = False
+        flat = [f"{name}_entries_" for name in self.flattened(loop)]
+        rows = "rows" if loop.given else "_"
+        names = ", ".join((rows, *(f"{name}_" for name in arrays), *flat))
+        yield section, f"for {names} in {self.blocks_of(loop)}:", "", False
+        if loop.given:
+            yield section, _cut(loop.given), "", True
+        for step, line in zip(steps, lines, strict=True):
+            yield step.section, line, step.label, True
+
+    def flattened(self, loop: Loop) -> list[str]:
+        """The arrays of a loop that it also needs as one long vector."""
+        arrays = (*loop.kept, *loop.own)
+        return [name for name in self.flat_in_loops if name in arrays]
 
     def instruction(self, step: Instruction) -> str:
         """An instruction as a line."""
@@ -78,12 +111,14 @@ class FastCode:
         if step.copies:
             return f"np.copyto({step.target}, {self.text(step.node)})"
         if not node.dims:
-            return f"{step.target} = {self.scalar(node).text}"
+            sign = "+=" if self.in_loop else "="
+            return f"{step.target} {sign} {self.scalar(node).text}"
         return self.line(node, step.target)
 
     def line(self, node: Node, target: str) -> str:
         """One operation, written into ``target``."""
-        args = [self.text(arg) for arg in node.args]
+        sums = self.sums_columns(node)
+        args = ["" if sums and not place else self.text(arg) for place, arg in enumerate(node.args)]
         if node.operation == "spread":
             return f"{target}[...] = {self.spread(node)}"
         if node.operation in ("filled", "copied"):
@@ -91,6 +126,8 @@ class FastCode:
         if node.operation == "turned":
             return f"{self.turned(node)} = turned({args[0]}, {target})"
         if node.operation == "product":
+            if sums:
+                return f"column_sums({args[1]}, out={target})"
             return f"{args[0]}.dot({args[1]}, out={target})"
         if node.operation in ("apply", "compared"):
             return f"{self.function(str(node.detail))}({', '.join(args)}, out={target})"
@@ -103,6 +140,11 @@ class FastCode:
         if node.operation == "where":
             return f"{target}[...] = np.where({', '.join(args)})"
         return self.call(node, args, target)
+
+    def sums_columns(self, node: Node) -> bool:
+        """Whether a product is one of ones with the rows of all examples."""
+        left = self.graph[node.args[0]] if node.operation == "product" else None
+        return left is not None and left.operation == "ones" and left.dims == (EXAMPLES,)
 
     def turned(self, node: Node) -> str:
         """The name of a transpose, wherever it is."""
@@ -164,7 +206,7 @@ class FastCode:
             mine = [arg for arg in node.args if arg in self.plan.names and self.graph.dims(arg)]
             if mine and self.graph[left + right - mine[0]].operation == "given":
                 given = self.text(left + right - mine[0])
-                return Code(f"float({self.entries(mine[0])}.dot({given}.reshape(-1)))")
+                return Code(f"float({self.entries(mine[0])}.dot({given}.ravel()))")
             return Code(f"float(np.vdot({self.text(left)}, {self.text(right)}))")
         if node.operation == "full":
             return Code(f"float(np.sum({self.text(node.args[0])}))")
@@ -199,6 +241,9 @@ class FastCode:
         name = self.text(number)
         if len(self.graph.dims(number)) == 1:
             return name
+        if self.in_loop:
+            self.flat_in_loops[name] = None
+            return f"{name}_entries_"
         return self.flat.setdefault(name, f"{name}_entries")
 
     # what is made once
@@ -227,39 +272,170 @@ class FastCode:
         lines += [f"{name} = np.ones({size}, dtype)" for size, name in self.ones.items()]
         if any(self.graph[step.node].operation == "turned" for step in self.plan.instructions):
             lines.append(f"turned = _written_out if {self.names.symbol(EXAMPLES)} >= {MANY} else _as_it_is")
-        lines += self.in_one_piece()
-        used = {*self.plan.names.values(), *(step.target for step in self.plan.instructions)}
-        for buffer in self.plan.buffers:
-            targets = " = ".join(name for name in buffer.names if name in used)
-            if buffer.host is not None:
-                lines.append(f"{targets} = _room({self.place(buffer)})")
-            elif self.scalars is None or buffer.names[0] not in dict(self.scalars.gradients):
-                shape, kind = shape_code(buffer.dims, self.names), "bool" if buffer.truth else "dtype"
-                lines.append(f"{targets} = np.empty({shape}, {kind})")
+        if any(self.sums_columns(self.graph[step.node]) for step in self.plan.instructions):
+            ones = "np.ones({}, dtype)"
+            n, most = self.names.symbol(EXAMPLES), f"{MOST_ONES}"
+            short, long = f"{ones.format(n)}.dot", f"_column_sums({ones.format(most)})"
+            lines.append(f"column_sums = {short} if {n} <= {most} else {long}")
+        lines += self.gradients()
+        lines += self.arrays()
         lines += [f"{flat} = {name}.reshape(-1)" for name, flat in self.flat.items()]
-        blocks = enumerate(self.blocks, 1)
-        return [*lines, *(f"blocks_{number} = _blocks({', '.join(names)})" for number, names in blocks)]
+        return [*lines, *self.rooms()]
 
-    def place(self, buffer: Buffer) -> str:
-        """In which gradient a buffer lies, where in it, and of which kind it is."""
-        fixed, each = buffer.start
-        words = [str(buffer.host), shape_code(buffer.dims, self.names), "bool" if buffer.truth else "dtype"]
-        terms = [f"{each} * {self.names.symbol(EXAMPLES)}"] * bool(each) + [str(fixed)] * bool(fixed)
-        if terms:
-            words.append(" + ".join(terms))
-        return ", ".join(words)
+    @cached_property
+    def layout(self) -> Mapping[str, tuple[sp.Expr, sp.Expr]]:
+        """Where each gradient begins among all of them, and where it ends; large ones at even places."""
+        found: dict[str, tuple[sp.Expr, sp.Expr]] = {}
+        start = sp.S.Zero
+        for buffer in self.handed_out:
+            end = start + self.size(buffer.dims)
+            found[buffer.names[0]] = start, end
+            even = self.scalars is None and end.is_Integer
+            start = sp.Integer(-(-int(end) // EVEN) * EVEN) if even else end
+        return found
 
-    def in_one_piece(self) -> Iterator[str]:
-        """The gradients one behind the other, so that scalar code writes them all at once."""
-        if self.scalars is None:
-            return
-        start = 0
-        yield f"flat = np.empty({sum(len(entries) for _, entries in self.scalars.gradients)}, dtype)"
-        shapes = {buffer.names[0]: buffer.dims for buffer in self.plan.buffers}
-        for name, entries in self.scalars.gradients:
-            part = f"flat[{start}:{start + len(entries)}]"
-            yield f"{name} = {part}.reshape({shape_code(shapes[name], self.names)})"
-            start += len(entries)
+    @property
+    def handed_out(self) -> tuple[Buffer, ...]:
+        """The buffers of the gradients."""
+        return tuple(buffer for buffer in self.plan.buffers if buffer.names[0].startswith("grad_"))
+
+    def size(self, dims: Dims) -> sp.Expr:
+        """How many entries an array has, as far as that is known."""
+        return self.known(sp.Mul(*dims))
+
+    def gradients(self) -> Iterator[str]:
+        """The gradients one behind the other."""
+        total = [*self.layout.values()][-1][1]
+        yield f"flat = np.empty({_count(total)}, dtype)"
+        for buffer in self.handed_out:
+            start, _ = self.layout[buffer.names[0]]
+            yield f"{self.targets(buffer)} = {self.piece('flat', buffer, start)}"
+
+    def targets(self, buffer: Buffer) -> str:
+        """The names of a buffer that the code uses."""
+        return " = ".join(name for name in buffer.names if name in self.used)
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """Every name that an instruction writes or reads, and the gradients'."""
+        handed_out = (buffer.names[0] for buffer in self.handed_out)
+        targets = (step.target for step in self.plan.instructions)
+        return frozenset({*self.plan.names.values(), *targets, *handed_out})
+
+    def piece(self, memory: str, buffer: Buffer, start: sp.Expr) -> str:
+        """A buffer as a piece of other memory."""
+        words = [memory, shape_code(buffer.dims, self.names)]
+        words += [_count(start)] * (start != 0 or buffer.truth) + ["bool"] * buffer.truth
+        return f"_piece({', '.join(words)})"
+
+    def arrays(self) -> Iterator[str]:
+        """The buffers that aren't handed out, where they don't belong to a loop."""
+        for buffer in self.plan.buffers:
+            if buffer in self.handed_out or (self.loops_over(buffer) and EXAMPLES in buffer.dims):
+                continue
+            shape, kind = shape_code(buffer.dims, self.names), "bool" if buffer.truth else "dtype"
+            if buffer.room is None:
+                yield f"{self.targets(buffer)} = np.empty({shape}, {kind})"
+                continue
+            room, start = self.plan.parts[buffer.room].room, buffer.start
+            memory = f"{room.host}.reshape(-1)"
+            if EXAMPLES in buffer.dims:
+                start = start * sp.Symbol(self.names.symbol(EXAMPLES))
+            else:
+                memory, start = "flat", start + self.layout[room.gradients[0]][0]
+            yield f"{self.targets(buffer)} = {self.piece(memory, buffer, start)}"
+
+    def loops_over(self, buffer: Buffer) -> bool:
+        return buffer.room is not None and self.loops[buffer.room].is_one
+
+    def rooms(self) -> Iterator[str]:
+        """The rows of every loop, and the memory that is only there for them."""
+        loops = [loop for loop in self.loops if loop.is_one]
+        needs = []
+        for loop in loops:
+            if not loop.part.room.is_enough:
+                first, last = self.free(loop.part.room)
+                needs.append(f"({_count(self.known(loop.part.room.units))}, {_count(last - first)})")
+        n = self.names.symbol(EXAMPLES)
+        if needs:
+            share = self.share()
+            yield f"spare = _spare({', '.join((n, share, 'dtype', *dict.fromkeys(needs)))})"
+        for loop in loops:
+            yield f"{self.blocks_of(loop)} = {self.blocks(loop)}"
+
+    def share(self, size: sp.Expr = sp.S.One) -> str:
+        """A small part of what is kept, in arrays of a size for each example."""
+        n, kept = self.names.symbol(EXAMPLES), self.known(self.plan.kept)
+        return f"{n} * {_count(kept, 1)} // {_count(size * SHARE, 1)}"
+
+    def known(self, size: sp.Expr) -> sp.Expr:
+        """A size with the numbers that are known."""
+        words = {symbol: self.names.symbol(symbol) for symbol in size.free_symbols}
+        return size.xreplace({s: sp.Integer(w) if w.isdigit() else sp.Symbol(w) for s, w in words.items()})
+
+    def free(self, room: Room) -> tuple[sp.Expr, sp.Expr]:
+        """From where to where gradients are free, after what all examples share."""
+        if not room.gradients:
+            return sp.S.Zero, sp.S.Zero
+        first, last = self.layout[room.gradients[0]][0], self.layout[room.gradients[-1]][1]
+        start = first + self.known(room.fixed)
+        fits = start.is_Integer and last.is_Integer and start <= last
+        return (start, last) if fits or not room.fixed else (last, last)
+
+    def blocks(self, loop: Loop) -> str:
+        """The call that cuts a loop's arrays into rows."""
+        room = loop.part.room
+        first, last = self.free(room)
+        rooms = [f"flat[{_count(first) if first else ''}:{_count(last)}]"] * (last != first)
+        rooms += [f"{room.host}.reshape(-1)"] * (room.host is not None)
+        rooms += ["spare"] * (not room.is_enough)
+        parts = [self.part(buffer) for buffer in loop.own.values()]
+        units = _count(self.known(room.units))
+        words = [self.names.symbol(EXAMPLES), units, f"[{', '.join(rooms)}]" if room.units else "[]"]
+        words += [f"[{', '.join(loop.kept)}]", f"[{', '.join(parts)}]"]
+        arrays = (*loop.kept, *loop.own)
+        if flat := self.flattened(loop):
+            words.append(f"flat={tuple_code([str(arrays.index(name)) for name in flat])}")
+        if loop.temporaries != 0:
+            words.append(f"most={self.share(self.known(loop.temporaries))}")
+        return f"_blocks({', '.join(words)})"
+
+    def part(self, buffer: Buffer) -> str:
+        """Where an array lies in a loop's room, and its shape with -1 for the rows."""
+        sizes = ["-1" if dim == EXAMPLES else self.names.symbol(dim) for dim in buffer.dims]
+        kind = ["bool"] * buffer.truth
+        return f"({', '.join((_count(self.known(buffer.start)), tuple_code(sizes), *kind))})"
+
+
+MOST_ONES = 1024
+"""Columns of more entries are summed up in pieces, so that ones need little memory."""
+
+EVEN = 16
+"""Gradients begin at multiples of so many entries, where caches have their lines."""
+
+SHARE = 50
+"""What fits into no memory that is free gets one part of so many of what is kept."""
+
+
+def _count(size: sp.Expr, binds: int = 0) -> str:
+    """A number of entries as code; in parentheses where it stands beside a product's sign.
+
+    >>> _count(sp.Integer(3)), _count(2 * sp.Symbol("n_1") + 1, 1)
+    ('3', '(2 * n_1 + 1)')
+    """
+    text = str(size).replace("*", " * ").replace(" *  * ", "**")
+    return f"({text})" if binds and not size.is_Integer and not size.is_Symbol else text
+
+
+def _cut(names: Sequence[str]) -> str:
+    """The line that cuts arrays which are handed in; a view of all would take longer than the array itself.
+
+    >>> _cut(["x"])
+    'x_ = x if rows is None else x[rows]'
+    """
+    whole, rows = ", ".join(names), ", ".join(f"{name}[rows]" for name in names)
+    whole, rows = (f"({whole})", f"({rows})") if len(names) > 1 else (whole, rows)
+    return f"{', '.join(f'{name}_' for name in names)} = {whole} if rows is None else {rows}"
 
 
 def _by_rows(line: str, arrays: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ import sympy as sp
 
 from symbackprop.code.nodes import Dims, Graph, Node, arguments_first
 from symbackprop.code.numpy_code import Code, Names, scalar_code
-from symbackprop.code.plan import Goal
+from symbackprop.code.schedule import Goal
 from symbackprop.forward.model import EXAMPLES
 
 Entry = tuple[int, tuple[int, ...]]
