@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from symbackprop.cli import cli
+from symbackprop.layout.document import chains
 from symbackprop.media.labels import in_any_case
 from symbackprop.media.markdown import markdown
 from symbackprop.pipeline import derive
@@ -38,6 +40,17 @@ def test_myst_gets_an_anchor_for_layer_l_and_one_for_layer_L() -> None:
     asked = re.findall(r"\{eq\}`(.+?)`", text)
     assert asked and set(asked) <= set(anchors)
     assert {"{#eq:any-depth-a-l}", "{#eq:any-depth-a-L}"} <= {*re.findall(r"{#eq:.*?}", markdown(document))}
+
+
+@pytest.mark.parametrize(
+    ("flavour", "pattern"),
+    [("md", r"\{#(.*?)\}"), ("md-quarto", r"\{#(.*?)\}"), ("md-myst", r"\$\$ \((.+)\)")],
+)
+def test_labels_in_markdown_are_identifiers(flavour: str, pattern: str) -> None:
+    document = derive(load(ANY_DEPTH)).document(forms=["general", "matrix"])
+    names = re.findall(pattern, markdown(document, flavour))
+    assert len(names) == len(set(names)) == len([c for c in chains(document.sections) if c.label])
+    assert [name for name in names if re.fullmatch(r"[\w:-]+", name) is None] == []
 
 
 def test_files_for_layer_l_and_layer_L_stand_side_by_side_on_every_file_system(tmp_path: Path) -> None:

@@ -48,9 +48,19 @@ def _heading(marks: str, section: Section, document: Document) -> str:
     return f"{marks} {prose(section.heading, document)}"
 
 
-def as_they_are(labels: Iterable[str]) -> dict[str, str]:
-    """Labels that need no other name."""
-    return {label: label for label in labels}
+def identifiers(labels: Iterable[str]) -> dict[str, str]:
+    """Each label, and the same without brackets, which pandoc takes for text.
+
+    >>> identifiers(["net-dC-da[l]"])
+    {'net-dC-da[l]': 'net-dC-da-l'}
+    """
+    return {label: re.sub(r"\[([^]]*)\]", r"-\1", label) for label in labels}
+
+
+def _identifiers_in_any_case(labels: Iterable[str]) -> dict[str, str]:
+    names = identifiers(labels)
+    apart = in_any_case(names.values())
+    return {label: apart[name] for label, name in names.items()}
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class _Labels:
 
     labelled: Callable[[str, str], str]
     reference: Callable[[str, str], str]
-    names: Callable[[Iterable[str]], Mapping[str, str]] = as_they_are
+    names: Callable[[Iterable[str]], Mapping[str, str]] = identifiers
 
     def displays(self, found: Sequence[Display], document: Document) -> Iterator[str]:
         """A block for each equation, and after it the reference to the same equation in another form."""
@@ -78,7 +88,9 @@ _PANDOC = _Labels(
 )
 _QUARTO = _Labels(lambda text, label: f"{text} {{#eq-{label}}}", lambda words, label: f"{words}: @eq-{label}")
 _MYST = _Labels(
-    lambda text, label: f"{text} ({label})", lambda words, label: f"{words}: {{eq}}`{label}`", in_any_case
+    lambda text, label: f"{text} ({label})",
+    lambda words, label: f"{words}: {{eq}}`{label}`",
+    _identifiers_in_any_case,
 )
 
 FLAVOURS: dict[str, Flavour] = {
