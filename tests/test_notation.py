@@ -92,6 +92,13 @@ def test_a_wrong_notation_is_refused(changes, complaint):
         ({"functions": {"tanh": "w"}}, ("the function tanh is written as a weight is",)),
         ({"index": {"here": "b"}}, ("the index b is written as a bias is",)),
         ({"index": {"others": ["l"]}}, ("the index l is written as any hidden layer is",)),
+        ({"layer": {"last": "x"}}, ("the output layer is written as the input is", "layer.last")),
+        (
+            {"layer": {"general": "Z"}},
+            ("any hidden layer is written as the pre-activation is", "layer.general"),
+        ),
+        ({"layer": {"last": "l"}}, ("the output layer has another letter than any hidden layer",)),
+        ({"index": {"example": "m"}}, ("examples are counted by another letter than units", "index.example")),
         ({"index": {"before": "j"}}, ("have another letter",)),
         ({"sign": {"bracket": r"\delta_{#1}"}}, ("Kronecker's delta", "delta, the error")),
         ({"bias": {"style": "folded"}, "index": {"start": 0}}, ("units are counted from 1",)),
@@ -114,9 +121,9 @@ def test_every_mistake_is_reported_at_once():
 
 def test_a_notation_is_like_another_but_for_its_own_keys(tmp_path):
     file = tmp_path / "mine.toml"
-    file.write_text('description = "mine"\nlike = "cs231n"\n[entry]\nweight = "M"\n')
+    file.write_text('description = "mine"\nlike = "cs231n"\n[entry]\nweight = "U"\n')
     mine, like = load_notation(str(file)), load_notation("cs231n")
-    assert mine.name == "mine" and mine["sbpweightletter"].definition == "M"
+    assert mine.name == "mine" and mine["sbpweightletter"].definition == "U"
     assert mine.layout == like.layout and mine["sbpactletter"] == like["sbpactletter"]
 
 

@@ -19,14 +19,27 @@ MEANINGS = {
     "output": "the output",
     "delta": "delta, the error",
 }
+_WHERE = re.compile(r" \([a-z_]+\.\w+\)")
+"""Where the first of two stands: letters of entries and of whole vectors clash alike."""
+
 _TAKES_INDICES = re.compile(r"(?<!\\)[\^_](?![^{]*\})")
 
 
 def clashes(tables: Mapping[str, Any]) -> Iterator[Clash]:
-    """Every clash: the place of the second of the two, its value, and a sentence that names both."""
+    """Every clash, once: the place of the second of the two, its value, and a sentence that names both."""
+    told: set[tuple[Place, str]] = set()
+    for place, value, sentence in _clashes(tables):
+        what = _WHERE.sub("", sentence)
+        if (place, what) not in told:
+            told.add((place, what))
+            yield place, value, sentence
+
+
+def _clashes(tables: Mapping[str, Any]) -> Iterator[Clash]:
     for kind in ("entry", "whole", "batch"):
         yield from _same_letters(_named(tables, kind))
     yield from _scripts(tables)
+    yield from _layers(tables)
     yield from _indices(tables)
     yield from _bracket(tables)
     if tables["bias"]["style"] == "folded" and tables["index"]["start"] == 0:
@@ -78,6 +91,20 @@ def _scripts(tables: Mapping[str, Any]) -> Iterator[Clash]:
                 yield (kind, key), letter, wanted
 
 
+def _layers(tables: Mapping[str, Any]) -> Iterator[Clash]:
+    """A layer that has the letter of a quantity, or of another layer."""
+    layer = tables["layer"]
+    taken = {
+        letter: meaning for kind in ("batch", "whole", "entry") for _, letter, meaning in _named(tables, kind)
+    }
+    for key, meaning in (("general", "any hidden layer"), ("last", "the output layer")):
+        if layer[key] in taken:
+            wanted = f"{meaning} is written as {taken[layer[key]]} is: choose another letter"
+            yield ("layer", key), layer[key], wanted
+    if layer["last"] == layer["general"]:
+        yield ("layer", "last"), layer["last"], "the output layer has another letter than any hidden layer"
+
+
 def _indices(tables: Mapping[str, Any]) -> Iterator[Clash]:
     """An index, or a layer, that has the letter of a quantity or of another index."""
     index, layer = tables["index"], tables["layer"]
@@ -98,6 +125,9 @@ def _indices(tables: Mapping[str, Any]) -> Iterator[Clash]:
             yield ("index", key), index[key], "an index is a single letter"
     if index["here"] in (index["before"], index["after"]):
         yield ("index", "here"), index["here"], "the layer before and the layer after have another letter"
+    units = [index["here"], index["before"], index["after"], *index["others"], *index["by_layer"]]
+    if index["example"] in units:
+        yield ("index", "example"), index["example"], "examples are counted by another letter than units"
 
 
 def _bracket(tables: Mapping[str, Any]) -> Iterator[Clash]:
