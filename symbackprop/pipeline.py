@@ -349,8 +349,8 @@ class NetworkDerivation:
         """Every printed equality, checked independently of how it was derived."""
         return self.document(forms=forms).certificate
 
-    def show(self, step: Step | Equation, notation: str = DEFAULT) -> Shown:
-        """A step with its reason, or an equation, for a notebook or a terminal.
+    def show(self, step: Step | Equation | str, notation: str = DEFAULT) -> Shown:
+        """A step with its reason, an equation, or by its label all steps to one, for a notebook.
 
         >>> from symbackprop.spec.loading import from_widths
         >>> derivation = derive(from_widths("2-2"))
@@ -358,11 +358,19 @@ class NetworkDerivation:
         dW1[j, k] = delta1[j]*x[k]
         >>> r"\\text{chain rule}" in derivation.show(derivation.steps[2]).latex
         True
-        """
-        from symbackprop.media.notebook_display import step as shown
+        >>> derivation.show("db-1").latex.count("&=")
+        4
 
-        require(step, (Step, Equation), "step", "this is one of the steps or equations of the derivation")
-        return shown(self, step, notation)
+        Raises:
+            SymbackpropError: where there is no such label, with those that there are.
+        """
+        from symbackprop.media import notebook_display
+
+        wanted = "this is one of the steps or equations of the derivation, or a label"
+        require(step, (Step, Equation, str), "step", wanted)
+        if isinstance(step, str):
+            return notebook_display.equation(self, step, notation)
+        return notebook_display.step(self, step, notation)
 
     def pictures(self, notation: str = DEFAULT) -> dict[str, Picture]:
         """The pictures that there are, by what they show; a notebook shows each by itself."""

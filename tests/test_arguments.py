@@ -53,7 +53,8 @@ MISTAKES = {
     ),
     "no form": (lambda: DERIVATION.to_latex(form=None), "form: None: there are argument, index, matrix, "),
     "a number for a form": (lambda: DERIVATION.document(forms=[3]), "form: 3: there are argument, index, "),
-    "no step": (lambda: DERIVATION.show("delta"), "step: 'delta': this is one of the steps or equations"),
+    "no step": (lambda: DERIVATION.show(3), "step: 3: this is one of the steps or equations"),
+    "no label": (lambda: DERIVATION.show("delta"), "label: 'delta': there are z-1, "),
     "a depth where none is open": (lambda: DERIVATION.at_depth(3), "in a network with a symbol for it"),
     "a derivation to reverse": (lambda: sb.reverse(DERIVATION), "this is a Program of equations"),
 }

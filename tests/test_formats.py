@@ -596,6 +596,15 @@ def test_steps_are_shown_one_by_one(notation: str) -> None:
         )
 
 
+@pytest.mark.parametrize("label", ["delta-1", "grad-W-2", "delta-1-matrix"])
+def test_an_equation_is_shown_with_all_its_steps_by_its_label(label: str) -> None:
+    (chain,) = [chain for chain in chains(document(TINY, "index", "matrix")) if chain.label == label]
+    shown = derivation().show(label)
+    assert shown.latex.count("&=") == len(chain.rows) and shown.latex.count(r"\begin{aligned}") == 1
+    assert all(row.reason in shown.text for row in chain.rows if "$" not in row.reason)
+    assert not katex.can_set() or katex.set_formula(shown.latex.strip("$")) is not None
+
+
 def test_pictures_show_themselves() -> None:
     assert derivation().pictures()["network"]._repr_svg_().startswith("<svg")
 

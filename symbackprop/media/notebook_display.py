@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sympy.core.parameters import distribute
 
 from symbackprop.algebra.equations import Equation, Step
+from symbackprop.errors import SymbackpropError
 from symbackprop.layout.detail import brief
 from symbackprop.layout.document import Chain, Row, Section
 from symbackprop.layout.index_form import index_sections
@@ -19,7 +20,9 @@ from symbackprop.layout.matrix_form import matrix_section
 from symbackprop.layout.writer import Free, Writer, free_of, names_of
 from symbackprop.media.aligned import aligned
 from symbackprop.media.standalone import labelled
-from symbackprop.notation.notation import DEFAULT, load_notation
+from symbackprop.notation.notation import DEFAULT, Notation, load_notation
+from symbackprop.printing.measure import expanded
+from symbackprop.rendering.prose import parts
 
 if TYPE_CHECKING:
     from symbackprop.pipeline import NetworkDerivation
@@ -70,6 +73,28 @@ def step(derivation: NetworkDerivation, shown: Step | Equation, notation: str = 
             reason = writer.words.reason(shown.rule)
         chain = Chain(writer.tex(before, free), (Row((writer.tex(after, free),), reason),))
     return Shown(_inline(aligned((chain,), writer.names.notation)), str(shown))
+
+
+def equation(derivation: NetworkDerivation, label: str, notation: str = DEFAULT) -> Shown:
+    """All steps to an equation, each with its reason, by the equation's label in index or in matrix form.
+
+    Raises:
+        SymbackpropError: where there is no such label, with those that there are.
+    """
+    writer = _writer(derivation, notation)
+    with distribute(False):
+        known = labelled((*index_sections(writer), matrix_section(writer)))
+    if label not in known:
+        raise SymbackpropError(f"label: {label!r}: there are {', '.join(known)}")
+    chosen, written_in = known[label], writer.names.notation
+    text = "\n".join(_told(row, written_in) for row in chosen.rows if row.equality is not None)
+    return Shown(_inline(aligned((chosen,), written_in)), text)
+
+
+def _told(row: Row, notation: Notation) -> str:
+    """A row in plain text, its reason with names of letters for their signs."""
+    each = (expanded(part, notation).replace("\\", "") if math else part for part, math in parts(row.reason))
+    return f"{row.equality}  ({''.join(each)})" if row.reason else str(row.equality)
 
 
 def _writer(derivation: NetworkDerivation, notation: str) -> Writer:
