@@ -343,6 +343,40 @@ def test_numba_says_what_it_has_no_form_of():
         derived("left open").module_source("numba")
 
 
+KERNELS = {
+    "_exprel": ("squared_error", {"formula": "(exp(z)-1)/z"}),
+    "_log_one_minus_exp": ("binary_cross_entropy", "gaussian"),
+    "_log_complement": ("binary_cross_entropy", "softmax"),
+    "_log_one_minus_exp_exp": ("binary_cross_entropy", {"formula": "exp(-exp(-z))"}),
+    "_log_erfc": ("binary_cross_entropy", {"formula": "(1+erf(z))/2"}),
+    "_log_softplus": ("cross_entropy", "softplus"),
+    "_log_abs_expm1": ("cross_entropy", {"formula": "(exp(z)-1)/z"}),
+}
+
+
+@cache
+def with_kernel(name):
+    cost, activation = KERNELS[name]
+    return sb.derive(sb.from_mapping(network((4, "tanh"), (3, activation), cost=cost)))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_numba_has_the_kernels_that_numpy_has(name):
+    code = with_kernel(name).module_source("numba")
+    assert f"\ndef {name}(z" in code and f"{name}(" in code[code.index("def _pass") :]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KERNELS)
+def test_numba_computes_with_these_kernels(name):
+    library("numba")
+    plain, compiled_ = with_kernel(name).compile(), compiled(with_kernel(name).module_source("numba"))
+    rng = np.random.default_rng(1)
+    parameters = {key: rng.standard_normal(shape) for key, shape in plain.PARAMETERS.items()}
+    x, y = rng.standard_normal((5, 3)), rng.dirichlet(np.ones(3), 5)
+    agrees(compiled_.make_gradients(5)(parameters, x, y), plain.cost_and_gradients(parameters, x, y))
+
+
 def test_numba_puts_what_stands_between_two_products_into_one_loop():
     code = sb.derive(sb.from_widths("64-30-10", hidden="tanh")).module_source("numba")
     assert (

@@ -17,6 +17,7 @@ import sympy as sp
 
 from symbackprop.code.fast_code import shape_code
 from symbackprop.code.nodes import Call, Dims, Graph, Node
+from symbackprop.code.numba_kernels import ALONG_AN_AXIS
 from symbackprop.code.numpy_code import Code, Names, scalar_code
 from symbackprop.code.plan import Instruction, Plan
 from symbackprop.code.scalars import BINDS
@@ -44,7 +45,8 @@ FUNCTIONS: Mapping[str, str] = {
     "maximum": "max",
     "minimum": "min",
 }
-KERNELS: Mapping[str, str] = {"_erf": "math.erf", "_softplus": "_softplus"}
+KERNELS: Mapping[str, str] = {"_erf": "math.erf"}
+"""Kernels that Python's own library has."""
 
 
 @dataclass
@@ -76,8 +78,9 @@ class NumbaCode:
 
     def fuses(self, step: Instruction) -> bool:
         node = self.graph[step.node]
-        entrywise = ("apply", "scaled", "where", "spread", "call")
-        return bool(node.dims) and not step.copies and node.operation in entrywise
+        entrywise = ("apply", "scaled", "where", "spread")
+        one = node.operation in entrywise or (_kernel(node) != "" and _kernel(node) not in ALONG_AN_AXIS)
+        return bool(node.dims) and not step.copies and one
 
     @cached_property
     def group(self) -> list[int]:
@@ -176,16 +179,14 @@ class NumbaCode:
         if name == "reciprocal":
             return Code(f"{self.constant(sp.Integer(1)).text} / {args[0].inside(3)}", 2)
         if name not in FUNCTIONS:
-            raise NoRule(f"target: numba has no form of np.{name}")
+            raise _no_loop(f"the function {name}")
         return Code(f"{FUNCTIONS[name]}({', '.join(arg.text for arg in args)})")
 
     def kernel(self, node: Node, args: Sequence[Code]) -> Code:
-        call = node.detail
-        name = call.function if isinstance(call, Call) else ""
+        name = _kernel(node)
         if name not in KERNELS:
-            raise NoRule(f"target: numba has no form of {name or node.operation}")
-        self.kernels.add(name)
-        return Code(f"{KERNELS[name]}({args[0].text})")
+            self.kernels.add(name)
+        return Code(f"{KERNELS.get(name, name)}({', '.join(arg.text for arg in args)})")
 
     def constant(self, expr: sp.Expr) -> Code:
         """A number of the arrays' own kind."""
@@ -207,7 +208,20 @@ class NumbaCode:
             return self.product(node, step.target, label)
         if node.operation == "largest":
             return self.largest(node, step.target, label)
-        raise NoRule(f"target: numba has no form of {node.operation}")
+        if _kernel(node) in ALONG_AN_AXIS and len(node.dims) == 2:
+            return self.rows(node, step.target, label)
+        raise _no_loop(f"what equation ({step.label}) asks for")
+
+    def rows(self, node: Node, target: str, label: str) -> list[str]:
+        """A kernel that gets a row, or a column, at a time."""
+        call, index = node.detail, INDICES[0]
+        assert isinstance(call, Call)
+        self.kernels.add(call.function)
+        place = f"{index}, :" if call.after == ("axis=1",) else f":, {index}"
+        dim = node.dims[0 if call.after == ("axis=1",) else 1]
+        args = ", ".join(f"{self.array(arg)}[{place}]" for arg in node.args)
+        line = f"    {target}[{place}] = {call.function}({args}){label}"
+        return [f"for {index} in range({self.size(dim)}):", line]
 
     def product(self, node: Node, target: str, label: str) -> list[str]:
         left, right = node.args
@@ -249,7 +263,7 @@ class NumbaCode:
             return str(node.detail)
         if node.operation == "transpose":
             return f"{self.array(node.args[0])}.T"
-        raise NoRule(f"target: numba has no form of a product with {node.operation}")
+        raise _no_loop("a product with an array that is no parameter and no result")
 
     def largest(self, node: Node, target: str, label: str) -> list[str]:
         (arg,), axis = node.args, int(str(node.detail))
@@ -285,7 +299,9 @@ class NumbaCode:
             return Code(f"{factor.inside(2)} * {args[0].inside(3)}", 2)
         if node.operation == "apply":
             return self.applied(str(node.detail), args)
-        raise NoRule(f"target: numba has no form of {node.operation}")
+        if _kernel(node):
+            return self.kernel(node, args)
+        raise _no_loop("a number that is worked out by a call")
 
     def _operand(self, number: int, lines: list[str]) -> Code:
         node = self.graph[number]
@@ -305,6 +321,18 @@ class NumbaCode:
                 size = " * ".join(self.size(dim) for dim in buffer.dims)
                 found.append((" = ".join(used), shape_code(buffer.dims, self.names), size))
         return found
+
+
+def _kernel(node: Node) -> str:
+    """The name of the kernel that a node calls; nothing if it calls none."""
+    call = node.detail
+    named = node.operation == "call" and isinstance(call, Call) and call.function.startswith("_")
+    return call.function if named and isinstance(call, Call) else ""
+
+
+def _no_loop(what: str) -> NoRule:
+    others = "the targets numpy, array-api, torch and jax have one"
+    return NoRule(f"target: numba has no loop for {what}; {others}")
 
 
 def _indices(dims: Dims) -> str:

@@ -14,6 +14,7 @@ from symbackprop.code.codegen import (
     plain_keys,
 )
 from symbackprop.code.numba_code import NumbaCode
+from symbackprop.code.numba_kernels import compiled_kernels
 from symbackprop.code.numpy_code import tuple_code
 from symbackprop.code.targets import TARGETS, Target, in_every_function
 from symbackprop.code.updates import with_update
@@ -158,9 +159,8 @@ def _numba_keys(generator: Generator, code: NumbaCode, body: list[str]) -> dict[
     gradients = [(names, shape, size) for names, shape, size in views if names.startswith("grad_")]
     shapes = generator.told_shapes
     return {
-        "kernels_text": "",
-        "softplus": "_softplus" in code.kernels,
-        "uses_math": bool(code.kernels) or any("math." in line for line in body),
+        "kernels_text": f"\n\n{compiled_kernels(code.kernels)}" if code.kernels else "",
+        "uses_math": any("math." in line for line in body),
         "body": body,
         "views": views,
         "gradient_views": [(names.removeprefix("grad_"), shape, size) for names, shape, size in gradients],
