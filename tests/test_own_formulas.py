@@ -184,6 +184,7 @@ def test_what_is_the_same_for_every_unit_has_its_full_shape(texts, batch):
 )
 def test_other_targets_have_it_too(texts):
     derivation, (parameters, x, y), wanted = check(texts)
+    library("array_api_compat")
     _, found = as_module(derivation.module_source("array-api")).cost_and_gradients(parameters, x, y)
     assert_right(found, wanted)
     library("numba")

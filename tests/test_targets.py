@@ -412,4 +412,5 @@ def test_the_gradient_by_the_input_is_there_when_asked_for():
     wanted = derivation.compile().cost_and_gradients(*arrays)
     assert "x" in wanted[1]
     for target, convert in (("torch", with_torch), ("jax", with_jax)):
-        agrees(compiled(derivation.module_source(target)).cost_and_gradients(*convert(arrays)), wanted)
+        given = convert(arrays)
+        agrees(compiled(derivation.module_source(target)).cost_and_gradients(*given), wanted)
