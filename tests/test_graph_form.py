@@ -34,7 +34,8 @@ def document(name: str) -> Document:
 def test_the_small_example_has_its_five_steps() -> None:
     text = document("1-1").to_latex()
     section = text[: text.index(r"\sbpheading{The computation graph}")]
-    steps = re.findall(r"\\sbpstep\{(\d)\} (.*?) &", section)
+    found = re.findall(r"(?m)^  (\S.*?) &.*\\tag\{step (\d)\} \\label\{sbp:1-1:line-d(.*?)\} ?(.*)$", section)
+    steps = [(number, left) for left, number, *_ in found]
     x = r"\sbpsymbol{m} \sbpsymbol{x}"
     assert steps == [
         ("1", rf"\sbppartial{{\sbpsymbol{{y}}}}{{({x} + \sbpsymbol{{c}})}}"),
@@ -43,17 +44,26 @@ def test_the_small_example_has_its_five_steps() -> None:
         ("4", r"\sbppartial{\sbpsymbol{y}}{\sbpsymbol{m}}"),
         ("5", r"\sbppartial{\sbpsymbol{y}}{\sbpsymbol{x}}"),
     ]
-    results = re.findall(r"&= (\S+) && \S+ \\label\{sbp:1-1:line-d(.*?)\}", section)
-    assert [value for value, _ in results] == ["1", "1", "1", r"\sbpsymbol{x}", r"\sbpsymbol{m}"]
-    assert section.count("{chain rule}") == 4
+    results = re.findall(r"&= (\S+) (?:&\\quad & )*\\tag", section)
+    assert results == ["1", "1", "1", r"\sbpsymbol{x}", r"\sbpsymbol{m}"]
+
+
+def test_steps_stand_on_a_line_each_and_say_their_reasons_where_they_do_not() -> None:
+    shown = document("1-1")
+    (steps,) = (b for b in shown.sections[0].blocks if isinstance(b, Display))
+    assert steps.across
+    reasons = [row.reason for chain in steps.chains for row in chain.rows]
+    assert reasons.count("chain rule") == 4
+    assert [chain.start for chain in steps.chains][1].startswith(r"\sbpstep{2} \sbppartial")
 
 
 def test_every_node_has_a_numbered_step_and_every_parameter_a_result() -> None:
     text = document("computation-graph").to_latex()
-    numbers = [int(n) for n in re.findall(r"\\sbpstep\{(\d+)\} \\sbppartial\{\\sbpexamplecost\}", text)]
+    back = text[text.index("Back through the graph") :]
+    numbers = [int(n) for n in re.findall(r"\\tag\{step (\d+)\}", back)]
     assert numbers == list(range(1, 24))
-    (step,) = re.findall(r"\\sbpstep\{19\}.*\n.*\n.*\n.*", text)
-    assert r"\sbppartial{\sbpexamplecost}{\sbpsymbol{l}} &=" in step and "2 paths added" in step
+    (step,) = re.findall(r".*\n.*\\tag\{step 19\}", back)
+    assert r"\sbppartial{\sbpexamplecost}{\sbpsymbol{l}} &=" in step and step.count(r"\sbppartial") == 7
     assert r"-2 (\sbpweight{3}{1}{1} \sbpweight{2}{1}{1} + \sbpweight{3}{1}{2} \sbpweight{2}{2}{1})" in step
     parameters = text[text.index("The derivatives of the parameters") :]
     assert parameters.count(r"\boxed") == 9

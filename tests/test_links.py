@@ -64,7 +64,7 @@ def test_brief_is_linked_too():
 
 def test_the_fragment_refers_by_number_to_labels_that_it_has():
     text = document().to_latex("notes")
-    references = re.findall(r"\\sbpsee\{(?:matrix|index) form\}\{([^}]*)\}", text)
+    references = re.findall(r"\\sbpsee\{(?:(?:matrix|index) form|[^}]*, cf\.)\}\{([^}]*)\}", text)
     assert len(references) == len(pairs())
     assert set(references) <= set(re.findall(r"\\label\{([^}]*)\}", text))
 

@@ -42,7 +42,7 @@ def test_single_lines_stand_close_and_boxes_a_little_apart():
 
 def test_displays_share_one_only_where_their_columns_fit_side_by_side():
     notation = load_notation()
-    wide, explained = chain("x" * 50), chain("x", reason="a reason that takes most of a line")
+    wide, explained = chain("x" * 50, reason="so"), chain("x", reason="a reason that takes most of a line")
     assert fits_in_one([wide], notation) and fits_in_one([explained], notation)
     assert not fits_in_one([wide, explained], notation)
     assert side_by_side([[wide], [explained], [explained]], notation) == [

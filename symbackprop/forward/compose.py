@@ -7,7 +7,7 @@ index is one and the same object wherever it stands, and no letter can capture a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 
 import sympy as sp
@@ -25,11 +25,12 @@ _COMPUTED = frozenset({Role.PRE_ACTIVATION, Role.ACTIVATION, Role.INTERMEDIATE})
 class Composition:
     """The entries of a program that its composites use, each with its definition and its composite.
 
-    The first letters (``j``, ``k``) are left to the entry that one differentiates with respect to.
+    The first letters (``j``, ``k``) are left to the entry that one differentiates with respect to. What is
+    ``kept`` stays a name wherever it is used.
     """
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, kept: Collection[str] = ()) -> None:
+        self.program, self.kept = program, kept
         self.definitions: dict[sp.Expr, sp.Expr] = {}
         self.composites: dict[sp.Expr, sp.Expr] = {}
         self._equations: dict[str, sp.Expr] = {}
@@ -44,7 +45,8 @@ class Composition:
             return self._undefined(entry)
         if entry not in self.composites:
             definition = self.definition(entry)
-            below = {used: self.written_out(used) for used in entries(definition)}
+            used = (one for one in entries(definition) if quantity_name(one) not in self.kept)
+            below = {one: self.written_out(one) for one in used}
             self.composites[entry] = replaced(definition, below)
         return self.composites[entry]
 
@@ -82,8 +84,10 @@ class Composition:
         )
 
 
-def compose(program: Program, name: str | None = None) -> sp.Expr:
+def compose(program: Program, name: str | None = None, kept: Collection[str] = ()) -> sp.Expr:
     """A quantity of a program written out; the program's output if no name is given.
+
+    What is ``kept`` stays a name in it.
 
     >>> from symbackprop.network import Activation, Cost, Formula, Layer, Network, argument
     >>> from symbackprop.forward.model import forward_model
@@ -100,7 +104,7 @@ def compose(program: Program, name: str | None = None) -> sp.Expr:
     if name not in program.definitions:
         raise NoRule(f"{name} has no equation in the program: there is nothing to write out")
     with distribute(False):
-        return Composition(program).written_out(program.definitions[name].lhs)
+        return Composition(program, kept).written_out(program.definitions[name].lhs)
 
 
 def compose_total(model: Model) -> sp.Expr:

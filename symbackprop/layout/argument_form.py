@@ -107,7 +107,7 @@ def _with_id(section: Section, id_: str) -> Section:
     *others, last = display.chains
     rows = tuple(replace(row, equality=_labelled(row.equality, last.label, id_)) for row in last.rows)
     blocks = list(section.blocks)
-    blocks[place] = Display((*others, replace(last, rows=rows, label=id_)))
+    blocks[place] = replace(display, chains=(*others, replace(last, rows=rows, label=id_)))
     return replace(section, blocks=tuple(blocks))
 
 

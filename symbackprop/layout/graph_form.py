@@ -63,6 +63,10 @@ class _Steps:
         graph, kind = self.graph, self.kind
         return self.writer.fitting(lambda writer: Display(tuple(make(_Steps(writer, graph, kind)))), _APART)
 
+    def across(self, make: Callable[[_Steps], Iterable[Chain]]) -> Display:
+        """The same for chains whose rows may stand side by side."""
+        return replace(self.display(make), across=True)
+
     def tex(self, expr: sp.Expr) -> str:
         return latex(self.graph.shown(expr), self.names)
 
@@ -86,7 +90,7 @@ class _Steps:
     def step(self, node: Node, number: int) -> Chain:
         """The derivative of the cost with respect to one node, from the chain rule to the result."""
         derivation, label = self.graph.derivations[node.name], f"{self.kind}-d{_label(node)}"
-        left = rf"\sbpstep{{{number}}} {self.tex(derivation.goal)}"
+        left = self.tex(derivation.goal)
         rows: list[Row] = []
         before = derivation.goal
         for at, step in enumerate(derivation.steps, 1):
@@ -95,7 +99,7 @@ class _Steps:
             if not (rows and rows[-1].lines == row.lines):
                 rows.append(row)
                 before = step.after
-        return Chain(left, tuple(rows), label)
+        return Chain(left, tuple(rows), label, step=str(number))
 
     def reason(self, node: Node, rule: str) -> str:
         paths = len(self.graph.consumers[node.name])
@@ -122,7 +126,7 @@ def _line(steps: _Steps) -> Iterator[Block]:
     """y = mx + c as a graph, its steps numbered from the last operation back."""
     yield Paragraph(steps.words.text("graph_line"))
     _, *others = steps.graph.backward
-    yield steps.display(lambda s: (s.step(node, number) for number, node in enumerate(others, 1)))
+    yield steps.across(lambda s: (s.step(node, number) for number, node in enumerate(others, 1)))
 
 
 def _nodes(steps: _Steps) -> Iterator[Block]:
@@ -150,7 +154,7 @@ def _backward(steps: _Steps) -> Iterator[Block]:
         sentences.append(steps.words.text("graph_shared", nodes=", ".join(listed)))
     yield Paragraph(" ".join(sentences))
     for _, level in groupby(steps.graph.backward, key=lambda node: steps.graph.distances[node.name]):
-        yield steps.display(partial(_level, nodes=tuple(level)))
+        yield steps.across(partial(_level, nodes=tuple(level)))
 
 
 def _level(steps: _Steps, nodes: Sequence[Node]) -> Iterator[Chain]:

@@ -24,7 +24,7 @@ from symbackprop.layout.asides import at_kinks, at_kinks_of_cost
 from symbackprop.layout.claims import scalar_functions
 from symbackprop.layout.document import Block, Chain, Display, Paragraph, Section
 from symbackprop.layout.size_sentences import OF_LAYER, misleading, size_by_layer, size_sentences
-from symbackprop.layout.writer import Claim, Writer
+from symbackprop.layout.writer import Claim, Writer, free_of
 from symbackprop.printing.latex import latex
 from symbackprop.printing.symbols import function_name, layer_argument
 
@@ -145,14 +145,32 @@ def _cost(writer: Writer) -> Iterator[Block]:
     yield from at_kinks_of_cost(writer, equation)
     depth = len(model.network.layers)
     if not model.symbolic_depth and depth <= DEEPEST_COMPOSITE:
-        yield Paragraph(writer.say("composite"))
-        written_out = writer.unlinked.chain(equation.lhs, compose(model.program), Claim("composite"))
-        yield Display((written_out,))
+        parts = tuple(composite_in_parts(writer.unlinked))
+        yield Paragraph(writer.say("composite" if len(parts) == 1 else "composite_parts"))
+        yield Display(parts)
     elif not model.symbolic_depth:
         yield Paragraph(writer.say("composite_long", depth=str(depth)))
     for fact in model.facts:
         stated = f"{writer.tex(fact.left)} = {writer.tex(fact.right)}"
         yield Paragraph(writer.say("fact", fact=stated))
+
+
+def composite_in_parts(writer: Writer) -> Iterator[Chain]:
+    """The cost written out on one line; where it is too long, with names for its parts, each written out."""
+    program = writer.model.program
+    inner = [e for e in program if e.quantity.role is Role.PRE_ACTIVATION]
+    goal, label = program.definitions[writer.model.cost.name], "composite"
+    while True:
+        claim = Claim(label, free_of(goal))
+        found = [(writer.chain(goal.lhs, compose(program, goal.quantity.name), claim), goal)]
+        for part in inner:
+            written_out = compose(program, goal.quantity.name, (part.quantity.name,))
+            found.append((writer.chain(goal.lhs, written_out, claim), part))
+        chain, part = min(found, key=lambda each: len(each[0].rows[0].lines))
+        yield chain
+        if part is goal:
+            return
+        inner, goal, label = inner[: inner.index(part)], part, f"composite-{part.label}"
 
 
 # --- backward --------------------------------------------------------------------------------------

@@ -60,5 +60,5 @@ def _links(sections: Sequence[Section]) -> Iterator[tuple[str, Link]]:
 def _linked(block: Block, links: dict[str, Link], fits: Callable[[Display], bool]) -> Block:
     if not isinstance(block, Display):
         return block
-    linked = Display(tuple(replace(chain, link=links.get(chain.label)) for chain in block.chains))
+    linked = replace(block, chains=tuple(replace(c, link=links.get(c.label)) for c in block.chains))
     return linked if fits(linked) else block

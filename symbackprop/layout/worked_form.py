@@ -104,7 +104,7 @@ class _Lines:
         """The rows below a line in symbols."""
         put_in = {node: self.rounded(node) for node in quantities_in(expr)}
         result = _for_entry(self.rounded(expr), entry)
-        lines = self.put_in(put_in).lines(expr, left)
+        lines = self.put_in(put_in).lines(expr, left, after=result.latex)
         if lines not in ((result.latex,), (f"({result.latex})",)):
             claimed = Equality(f"{label}, step 2", entry, expr.xreplace(put_in), (), self.kind)
             yield Row(lines, equality=claimed, sign=_sign(all(n.exact for n in put_in.values())))
@@ -173,7 +173,7 @@ def _forward(lines: _Lines, number: int) -> Iterator[Block]:
     inputs = ", ".join(_of_example(lines))
     yield Paragraph(lines.writer.words.text("worked_example", given=inputs))
     for equation in lines.worked.model.program:
-        yield Display(tuple(_entries(lines, equation, number)))
+        yield Display(tuple(_entries(lines, equation, number)), across=True)
     at_edge = [f"${latex(entry, lines.names)}$" for entry in ties(lines.instance)]
     if at_edge:
         yield Paragraph(lines.writer.words.text("worked_edge", entries=", ".join(at_edge)))
@@ -192,7 +192,7 @@ def _backward(lines: _Lines, number: int) -> Iterator[Block]:
     deltas = [e for e in equations if e.quantity.role is not Role.GRADIENT]
     gradients = [e for e in equations if e.quantity.role is Role.GRADIENT]
     for equation in (*deltas, *gradients):
-        yield Display(tuple(_entries(lines, equation, number)))
+        yield Display(tuple(_entries(lines, equation, number)), across=True)
 
 
 def _entries(lines: _Lines, equation: Equation, number: int) -> Iterator[Chain]:
@@ -216,13 +216,15 @@ def _total(lines: _Lines) -> Iterator[Block]:
     sizes = {symbol: sp.Integer(size) for symbol, size in worked.batch_sizes.items()}
     for equation in worked.model.total:
         yield Display(
-            tuple(lines.chain(e, v, f"worked-{equation.label}") for e, v in written_out(equation, sizes))
+            tuple(lines.chain(e, v, f"worked-{equation.label}") for e, v in written_out(equation, sizes)),
+            across=True,
         )
     for gradient in worked.derivation.batch.gradients:
         if gradient.quantity.of in worked.model.program.parameters:
             rule = _over_examples(gradient.derivation.steps)
             entries = (e for p, e in worked.entries() if p == gradient.quantity.of)
-            yield Display(tuple(_total_gradient(lines, gradient, rule, entry, sizes) for entry in entries))
+            shown = (_total_gradient(lines, gradient, rule, entry, sizes) for entry in entries)
+            yield Display(tuple(shown), across=True)
 
 
 def _over_examples(steps: Sequence[Any]) -> sp.Expr:
@@ -244,7 +246,8 @@ def _step(lines: _Lines) -> Iterator[Block]:
     for parameter in lines.worked.model.program.parameters:
         entries = [entry for p, entry in lines.worked.entries() if p == parameter]
         yield Display(
-            tuple(lines.update(e, f"worked-new-{_name(parameter)}{entry_suffix(e)}") for e in entries)
+            tuple(lines.update(e, f"worked-new-{_name(parameter)}{entry_suffix(e)}") for e in entries),
+            across=True,
         )
 
 

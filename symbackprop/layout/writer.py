@@ -17,7 +17,7 @@ from symbackprop.derivation.chain import Adjoint
 from symbackprop.forward.model import FIRST, Model
 from symbackprop.layout.computation_graph import Graph, computation_graph
 from symbackprop.layout.document import Chain, Display, Row
-from symbackprop.layout.paper import columns, fits_in_one, link_width, reason_width
+from symbackprop.layout.paper import NO_ROOM, Room, fits_in_one, link_room, reason_width, widths
 from symbackprop.layout.worked import Worked, worked_example
 from symbackprop.notation.notation import Notation
 from symbackprop.notation.words import Words, load_words
@@ -41,7 +41,7 @@ LONGEST = 8
 FEW_LAYERS = 6
 """Up to so many layers each is shown for itself."""
 
-_SPACE, _COLUMN, _APART, _NARROWEST = 5, 2, 6, 24
+_SPACE, _COLUMN, _APART, _NARROWEST, _FOLLOWS = 5, 2, 6, 24, 8
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Writer:
     words: Words = field(default_factory=load_words)
     beside: float = 0.0
     """What at least stands beside a formula: the widest left side and reason of its display."""
-    link: float = 0.0
+    link: Room = NO_ROOM
     """Room for a link to the same line in another form, which stands where reasons do."""
 
     @property
@@ -116,25 +116,26 @@ class Writer:
         """An expression on one line, its indices in the letters of the notation."""
         return latex(lettered(expr, self.names, free), self.names)
 
-    def lines(self, expr: sp.Expr, left: str, reason: str = "") -> tuple[str, ...]:
-        """An expression as lines that fit between a left side and a reason."""
-        return tuple(latex_rows(expr, self.names, self.room(left, reason)))
+    def lines(self, expr: sp.Expr, left: str, reason: str = "", after: str = "") -> tuple[str, ...]:
+        """An expression as lines that fit between a left side and a reason, or what follows on the line."""
+        taken = rendered_width(after, self.names.notation) + _FOLLOWS if after else 0.0
+        return tuple(latex_rows(expr, self.names, max(self.room(left, reason) - taken, _NARROWEST)))
 
     def room(self, left: str, reason: str = "") -> float:
         """How wide a line may be between a left side and a reason."""
         own = rendered_width(left, self.names.notation) + _SPACE
-        reasons = max(self.reason_width(reason), self.link)
+        reasons = self.link.beside(reason, self.names.notation)
         own += reasons + _COLUMN if reasons else 0.0
         return max(self.budget - max(own, self.beside), _NARROWEST)
 
     def with_room_for_links(self) -> Writer:
         """The same with lines that leave room for a link each."""
-        return replace(self, link=link_width(self.words, self.names.notation))
+        return replace(self, link=link_room(self.words, self.names.notation))
 
     @property
     def unlinked(self) -> Writer:
         """The same for lines that are in one form only."""
-        return replace(self, link=0.0)
+        return replace(self, link=NO_ROOM)
 
     def reason_width(self, reason: str) -> float:
         """How wide a reason comes out, which is set in a small size."""
@@ -146,7 +147,8 @@ class Writer:
         Every row fits by itself, but a long formula in one and a long reason in another may not.
         """
         display = make(self)
-        lefts, rights, reasons = zip(*columns(display.chains, self.names.notation, self.link), strict=True)
+        found = widths(display.chains, self.names.notation, self.link, every=True)
+        lefts, rights, reasons = zip(*found, strict=True)
         taken = max(lefts) + max(reasons) + apart
         return display if taken + max(rights) <= self.budget else make(replace(self, beside=taken))
 

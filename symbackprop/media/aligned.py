@@ -77,7 +77,7 @@ def aligned(chains: Iterable[Chain], notation: Notation, failed: Collection[Equa
 
 
 def _rows(chain: Chain, notation: Notation, failed: Collection[Equality]) -> Iterator[str]:
-    left = f"{plain(chain.left, notation)} "
+    left = f"{plain(chain.start, notation)} "
     for row in chain.rows:
         for number, right in enumerate(_right(row, notation)):
             last = number == len(row.lines) - 1

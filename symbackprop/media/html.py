@@ -307,7 +307,7 @@ class _Page:
         label = chain.label or f"chain-{self._number(chain)}"
         for place, row in enumerate(chain.rows, 1):
             last = place == len(chain.rows)
-            keys = self._row(row, chain.left if place == 1 else "")
+            keys = self._row(row, chain.start if place == 1 else "")
             own = self._beside(chain.label if last else "")
             begins = place == 1 and len(chain.rows) > 1
             named = {"id": escape(label if last else f"{label}-step-{place}"), "form": form, "begins": begins}

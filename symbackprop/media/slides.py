@@ -79,7 +79,7 @@ class Line:
     @property
     def left(self) -> str:
         """The left side of the chain, at its first line."""
-        return self.chain.left if self.begins == "chain" else ""
+        return self.chain.start if self.begins == "chain" else ""
 
 
 Lines = tuple[Line, ...]
@@ -171,7 +171,7 @@ class _Slides:
                     ("" if number else "row") if place or number else "chain",
                     tex(row.reason) if last else "",
                     f"{self.prefix}:{chain.label}" if ends else "",
-                    max(self._high(chain.left) if not place and not number else 0.0, self._high(boxed)),
+                    max(self._high(chain.start) if not place and not number else 0.0, self._high(boxed)),
                 )
 
     def _high(self, formula: str) -> float:

@@ -170,15 +170,15 @@ def _height_as_factor(factor: Piece) -> int:
 
 
 def joined_sum(terms: Sequence[Piece]) -> Piece:
-    """Terms with their signs; a line may break before a sign."""
+    """Terms with their signs; a line may break before a sign, and costs more inside a term."""
     tokens: list[Token] = []
+    within = NESTED if len(terms) > 1 else 0
     for term in terms:
         inner = at_least(replace(term, negative=False), Binding.PRODUCT)
-        if not tokens:
-            tokens += signed(replace(inner, negative=term.negative))
-            continue
-        tokens.append(Token("-" if term.negative else "+", 0, "{}"))
-        tokens += [replace(inner.tokens[0], cost=None), *inner.tokens[1:]]
+        first, *others = signed(replace(inner, negative=not tokens and term.negative))
+        if tokens:
+            tokens.append(Token("-" if term.negative else "+", 0, "{}"))
+        tokens += [replace(first, cost=None), *(deeper(token, within) for token in others)]
     height = max(_height_as_factor(term) for term in terms)
     return Piece(tuple(tokens), Binding.SUM, height)
 

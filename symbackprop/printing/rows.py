@@ -7,13 +7,14 @@ from itertools import pairwise
 
 from symbackprop.notation.notation import Notation
 from symbackprop.printing.measure import rendered_width
-from symbackprop.printing.pieces import Token, source
+from symbackprop.printing.pieces import NESTED, Token, source
 
 INDENT = 4.0
 """How far rows after the first may be indented, in characters."""
 
 _TOO_WIDE = 100.0
 _ROW = 3.0
+_QUAD, _DEEPEST = 2.0, 3
 
 
 def broken(tokens: tuple[Token, ...], notation: Notation, budget: float) -> list[str]:
@@ -50,7 +51,7 @@ def _candidates(
     found, width = [], 0.0
     for begin in range(end - 1, -1, -1):
         width += widths[begin]
-        room = budget if begin == 0 else budget - INDENT
+        room = budget if begin == 0 else budget - INDENT - _QUAD * _inside(tokens[starts[begin]])
         excess = max(0.0, width - room)
         break_cost = _ROW + 2.0 * (tokens[starts[begin]].cost or 0) if begin else 0.0
         found.append((best[begin][0] + break_cost + _TOO_WIDE * excess, begin))
@@ -64,6 +65,13 @@ def _width(tokens: tuple[Token, ...], notation: Notation) -> float:
     return math.fsum(rendered_width(token.tex, notation) for token in tokens)
 
 
+def _inside(token: Token) -> int:
+    """How many pairs of delimiters a row that starts here is inside of: it is indented further for each."""
+    return min((token.cost or 0) // NESTED, _DEEPEST)
+
+
 def _row(tokens: tuple[Token, ...], first: bool) -> str:
     text = source(tokens)
-    return text if first or not tokens[0].lead else f"{tokens[0].lead} {text}"
+    if first:
+        return text
+    return " ".join((*[r"\quad"] * _inside(tokens[0]), *([tokens[0].lead] if tokens[0].lead else []), text))
