@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise, product
+from pathlib import Path
 
 import pytest
 import sympy as sp
@@ -24,10 +25,12 @@ from symbackprop.forward.compose import compose, compose_total, distinct, raw_gr
 from symbackprop.forward.model import Model, forward_model
 from symbackprop.network import Activation, Cost, Formula, Layer, Network, argument
 from symbackprop.pipeline import derive
-from symbackprop.spec.loading import from_mapping
+from symbackprop.spec.loading import from_mapping, from_widths, load
 
 Z, A, Y = argument("z"), argument("a"), argument("y")
 SQUARED = Cost("squared_error", Formula("(a - y)^2", (A - Y) ** 2, ("a", "y")))
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def model(activations: list[str], cost: str = "squared_error", bias: bool = True, **more: object) -> Model:
@@ -364,3 +367,20 @@ def test_the_symbol_for_the_depth_may_have_any_name():
     spec = {"name": "deep", "depth": "M", "input": {"size": "n_0"}, "layers": layers}
     module = derive(from_mapping(spec | {"cost": {"kind": "squared_error"}})).compile()
     assert module._self_check() < 1e-6
+
+
+def test_a_part_that_is_kept_stays_a_name_in_the_composite():
+    program = forward_model(from_widths("2-3-2")).program
+    whole, kept = compose(program), compose(program, kept=("z1",))
+    assert "z1" not in str(whole) and "z1[" in str(kept) and "W1" not in str(kept)
+    below = compose(program, "z1")
+    assert "W1" in str(below) and "a1" not in str(below)
+
+
+def test_a_cost_too_long_for_a_line_is_written_out_in_parts_that_are_checked():
+    derivation = derive(load(str(EXAMPLES / "mlp-784-128-64-10.toml")))
+    document = derivation.document(forms=("index",))
+    labels = [c.label for s in document.sections for b in s.blocks for c in getattr(b, "chains", ())]
+    assert [label for label in labels if label.startswith("composite")] == ["composite", "composite-z-1"]
+    found = {f.label: f for f in document.certificate.findings}
+    assert found["composite"].checked and found["composite"].holds and found["composite-z-1"].holds

@@ -302,7 +302,7 @@ def test_the_pictures_are_files_and_stand_in_the_slides() -> None:
     files = {Path(path).name: Path(path).read_text("utf-8") for path in result.stdout.splitlines()}
     assert files["2-2-network.svg"].startswith("<svg") and r"\begin{tikzpicture}" in files["2-2-network.tex"]
     assert "tikz" not in files["2-2.tex"]
-    pictures = [derivation().pictures()["network"].drawing]
+    pictures = {"network": derivation().pictures()["network"].drawing}
     assert slides(document(TINY, "matrix"), pictures).count(r"\begin{tikzpicture}") == 1
 
 

@@ -496,7 +496,7 @@ class Reader:
     """Evaluates the printer's LaTeX: sums greedy, products by juxtaposition, sizes all 2."""
 
     def __init__(self, text, letters=None):
-        text = re.sub(r"\\\\ \\quad (?=\{\})", " ", text)
+        text = re.sub(r"\\\\ (?:\\quad )+(?=\{\})", " ", text)
         text = re.sub(r"\\[bB]igg?[lr]", "", text).replace(r"{} \cdot", r"\cdot").replace("{}", "")
         self.tokens = LEXEME.findall(text)
         self.at = 0
@@ -802,7 +802,8 @@ def test_random_expressions_are_read_back(seed):
     try:
         shown = latex(expr, NAMES)
         check_reading(expr, NAMES, shown)
-        check_reading(expr, NAMES, " ".join(latex_rows(expr, NAMES, rng.choice([20, 40, 70]))))
+        rows = latex_rows(expr, NAMES, rng.choice([20, 40, 70]))
+        check_reading(expr, NAMES, " ".join(re.sub(r"^(?:\\quad )+", "", row) for row in rows))
     except OverflowError:
         return
 
@@ -826,19 +827,30 @@ def test_a_long_row_is_broken_to_fit(activation, budget):
     assert len(rows) > 1
     for at, row in enumerate(rows):
         assert rendered_width(row, names.notation) <= (budget if at == 0 else budget - INDENT + 2.5), row
-        assert at == 0 or row.startswith("{}")
+        assert at == 0 or row.replace(r"\quad ", "").startswith("{}")
 
 
 def test_rows_break_as_far_outside_as_they_can():
     inner = total(W1[j, k] * (x[k] - y[k])) + b1[j]
     expr = inner + total(W2[j, k] * (a1[k] - y[k])) - b2[j]
-    rows = latex_rows(expr, NAMES, 28)
+    rows = latex_rows(expr, NAMES, 30)
     assert rows == [
         r"\sum_{k=1}^{\sbpsize{1}} \sbpweight{1}{j}{k} (\sbpinput{k} - \sbptarget{k})"
         r" + \sum_{k=1}^{\sbpsize{1}} \sbpweight{2}{j}{k} (\sbpact{1}{k} - \sbptarget{k})",
         r"{} + \sbpbias{1}{j} - \sbpbias{2}{j}",
     ]
     assert latex_rows(expr, NAMES) == [latex(expr, NAMES)]
+
+
+def test_a_row_that_starts_inside_delimiters_is_indented_for_each_of_them():
+    expr = sp.cos(x[j] + sp.sin(a1[j] + a1[k] + b1[j] + b1[k] + x[k]))
+    rows = latex_rows(expr, NAMES, 20)
+    assert rows[1].startswith(r"\quad \quad {} + ")
+
+
+def test_a_sum_breaks_between_its_terms_before_a_factor_of_one():
+    expr = sp.Mul(*(a1[number] for number in range(1, 6))) - y[1] * y[2] * y[3]
+    assert latex_rows(expr, NAMES, 18)[1].startswith("{} - ")
 
 
 def test_a_product_breaks_before_a_factor():

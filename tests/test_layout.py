@@ -80,6 +80,9 @@ class Values:
         return found
 
 
+STOPS = ("+", "-", ")", "}", r"\sbphadamard", r"\sbphadamarddivision")
+
+
 class Reader:
     """Evaluates printed LaTeX; ``values`` maps calls of macros to arrays."""
 
@@ -104,15 +107,16 @@ class Reader:
 
     def hadamard(self):
         found = self.product()
-        while self.take(r"\sbphadamard"):
+        while self.tokens and self.tokens[0] in (r"\sbphadamard", r"\sbphadamarddivision"):
+            divides = self.tokens.pop(0) == r"\sbphadamarddivision"
             other = self.product()
             assert found.shape == other.shape
-            found = found * other
+            found = found / other if divides else found * other
         return found
 
     def product(self):
         found = self.atom()
-        while self.tokens and self.tokens[0] not in ("+", "-", ")", "}", r"\sbphadamard"):
+        while self.tokens and self.tokens[0] not in STOPS:
             found = self.times(found, self.atom())
         return found
 
@@ -151,6 +155,8 @@ class Reader:
             return np.ones((1, EXAMPLES)) if found is ONES else found.T
         if token == r"\sbpones":
             return ONES
+        if token == r"\exp":
+            return np.exp(self.atom())
         if token in (r"\sbpfnsigma", r"\sbpfnat"):
             while self.tokens[0] != "(":
                 self.tokens.pop(0)
@@ -234,6 +240,45 @@ def test_the_matrix_form_as_it_is_printed_holds_and_fits(name, kind):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9, err_msg=f"{left} = {right}")
 
 
+@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("kind", ["matrix", "batch"])
+def test_softmax_of_a_whole_layer_is_the_formula_that_is_printed(name, kind):
+    """The exponentials over their sum: of a vector, and of each example of a batch."""
+    text, values = softmax_line(name, kind)
+    named, formula = text.split(" = ")
+    assert named.startswith(r"\sbpfnsoftmax(")
+    logits = values.pop("logits")
+    shares = np.exp(logits) / np.exp(logits).sum(axis=values.pop("along"), keepdims=True)
+    found = Reader(formula, values).value()
+    assert found.shape == shares.shape
+    np.testing.assert_allclose(found, shares)
+
+
+def softmax_line(name, kind):
+    """The printed line, and numbers for what is in it: logits, and vectors of ones as long as they are."""
+    spec = {
+        "name": "soft",
+        "input": {"size": 4},
+        "layers": [{"size": 3, "activation": "softmax"}],
+        "cost": {"kind": "cross_entropy"},
+    }
+    document = sb.derive(sb.from_mapping(spec)).document(name, ("matrix",))
+    blocks = [block for section in document.sections for block in section.blocks]
+    found = [c for block in blocks if isinstance(block, Display) for c in block.chains]
+    (line,) = (chain.rows[0].lines[0] for chain in found if chain.label == f"a-1-{kind}")
+    vectors, examples, _ = LAYOUTS[name]
+    rows = (examples if kind == "batch" else vectors) == "rows"
+    count = EXAMPLES if kind == "batch" else 1
+    logits = np.random.default_rng(3).standard_normal((count, 3) if rows else (3, count))
+    ones = {r"\ones": np.ones((3, 1)), r"\row": np.ones((1, 3)), r"\square": np.ones((3, 3))}
+    for tex, value in ((r"\sbpones \sbptransposeplain{\sbpones}", r"\square"), (r"\sbpones", r"\ones")):
+        line = line.replace(r"\sbptransposeplain{\sbpones} \exp", r"\row \exp").replace(tex, value)
+    line = (
+        re.sub(r"\\sbppact(vec|mat)\{[^}]*\}", r"\\logits", line).replace(r"\bigl", "").replace(r"\bigr", "")
+    )
+    return line, {**ones, r"\logits": logits, "logits": logits, "along": 1 if rows else 0}
+
+
 @pytest.mark.parametrize("vectors", ["rows", "columns"])
 @pytest.mark.parametrize("examples", ["rows", "columns"])
 @pytest.mark.parametrize("derivatives", ["denominator", "numerator"])
@@ -269,4 +314,6 @@ def test_a_number_made_of_arrays_is_printed_as_what_it_stands_for(name):
     spec = {"name": "soft", "input": {"size": 4}, "layers": layers, "cost": {"kind": "cross_entropy"}}
     text = sb.derive(sb.from_mapping(spec)).to_latex(name, "matrix")
     line = next(row for row in text.splitlines() if "delta-2-matrix" in row)
-    assert r"(\sbptransposeplain{\sbpones} " in line and "mathit{u" not in text
+    rows = LAYOUTS[name][0] == "rows"
+    number = r"\sbptargetvec \sbpones)" if rows else r"(\sbptransposeplain{\sbpones} "
+    assert number in line and "mathit{u" not in text

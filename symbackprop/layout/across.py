@@ -48,6 +48,11 @@ def across(chains: Sequence[Chain], notation: Notation, shown: Shown) -> Across:
     return maker.table(chains) or maker.packed(chains)
 
 
+def packed_lines(chain: Chain, notation: Notation, shown: Shown, room: float) -> list[Cell]:
+    """The rows of a chain one behind the other, on lines that are as wide as there is room."""
+    return [*_Maker(notation, shown, room).pack(chain.rows, room)]
+
+
 @dataclass(frozen=True)
 class _Maker:
     notation: Notation

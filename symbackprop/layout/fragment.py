@@ -6,7 +6,7 @@ the widest left side, right side and reason of them, and each display makes its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -47,13 +47,18 @@ class Paper:
 
     def shown(self, row: Row, line: str) -> str:
         """A line of a row, in a box or with a mark if that is what it has."""
-        boxed = rf"\boxed{{{line}}}" if row.boxed and len(row.lines) == 1 else line
-        failed = row.equality is not None and row.equality in self.failed and line is row.lines[-1]
-        return rf"{boxed} \sbpfailed" if failed else boxed
+        return marked(row, line, self.failed)
 
     def width(self, formula: str) -> float:
         """How wide a formula comes out."""
         return rendered_width(formula, self.notation)
+
+
+def marked(row: Row, line: str, failed: Collection[Equality]) -> str:
+    """A line of a row: a result in its box, and a mark behind one that did not pass its check."""
+    boxed = rf"\boxed{{{line}}}" if row.boxed and len(row.lines) == 1 else line
+    is_wrong = row.equality is not None and row.equality in failed and line is row.lines[-1]
+    return rf"{boxed} \sbpfailed" if is_wrong else boxed
 
 
 @dataclass(frozen=True)

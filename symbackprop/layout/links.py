@@ -35,7 +35,7 @@ def with_links(
 ) -> tuple[Section, ...]:
     """Sections whose chains know their twin; those in one section stand beside it anyway.
 
-    A display that would not fit with its links beside it is left without them.
+    A line that leaves no room for its link is left without it.
 
     >>> one, other = Display((Chain("a", (), "a-1"),)), Display((Chain("a", (), "a-1-matrix"),))
     >>> _, matrix = with_links([Section("Indices", (one,)), Section("Matrices", (other,))])
@@ -58,7 +58,16 @@ def _links(sections: Sequence[Section]) -> Iterator[tuple[str, Link]]:
 
 
 def _linked(block: Block, links: dict[str, Link], fits: Callable[[Display], bool]) -> Block:
+    """A display with its links, but for the longest lines if there is no room beside them."""
     if not isinstance(block, Display):
         return block
     linked = replace(block, chains=tuple(replace(c, link=links.get(c.label)) for c in block.chains))
-    return linked if fits(linked) else block
+    while not fits(linked) and any(chain.link for chain in linked.chains):
+        longest = max((c for c in linked.chains if c.link), key=_length)
+        chains = (replace(c, link=None) if c is longest else c for c in linked.chains)
+        linked = replace(linked, chains=tuple(chains))
+    return linked
+
+
+def _length(chain: Chain) -> int:
+    return max((len(line) for row in chain.rows for line in row.lines), default=0)

@@ -15,8 +15,8 @@ from symbackprop.layout.document import Block, Chain, Display, Paragraph, Row, S
 from symbackprop.layout.writer import LONGEST, Free, Writer, free_of
 from symbackprop.printing.latex import latex, sum_sign
 from symbackprop.printing.lettering import lettered
-from symbackprop.printing.matrix_latex import is_transposed, matrix_latex, matrix_rows
-from symbackprop.printing.symbols import layer_argument, whole
+from symbackprop.printing.matrix_latex import formula_of_whole, is_transposed, matrix_latex, matrix_rows
+from symbackprop.printing.symbols import Names, layer_argument, whole
 
 Product = MatMul | Outer
 
@@ -26,7 +26,7 @@ def matrix_section(writer: Writer) -> Section:
     vectoriser = Vectoriser(writer.names.quantities)
     equations = [e for e in writer.derivation.equations if writer.shows(e.quantity.layer)]
     displays = _displays(writer, (writer.shown_layers, equations), vectoriser)
-    ones = writer.say("matrix_ones") if _has_ones(displays) else ""
+    ones = "".join(_signs_explained(writer, displays, "matrix"))
     words = writer.say(f"matrix_{writer.names.notation.layout.vectors}", ones=ones)
     blocks: list[Block] = [Paragraph(words), *displays]
     explained = {}
@@ -62,14 +62,17 @@ def _about_batches(writer: Writer, displays: Iterable[Display]) -> str:
     any_layer = layer_argument(model.general_layer, names)
     given = (whole(quantity, names, True) for quantity in model.program.inputs)
     layered = (rf"\sbp{stem}mat{{{any_layer}}}" for stem in ("pact", "act", "delta"))
-    ones = writer.say("batch_ones") if _has_ones(displays) else ""
+    ones = "".join(_signs_explained(writer, displays, "batch"))
     matrices = ", ".join(f"${matrix}$" for matrix in dict.fromkeys((*given, *layered)))
     return writer.say(f"batch_{names.notation.layout.examples}", matrices=matrices, ones=ones)
 
 
-def _has_ones(displays: Iterable[Display]) -> bool:
-    rows = (row for display in displays for chain in display.chains for row in chain.rows)
-    return any(r"\sbpones" in line for row in rows for line in row.lines)
+def _signs_explained(writer: Writer, displays: Iterable[Display], kind: str) -> Iterator[str]:
+    """What the ones in some displays are, and the sign of a division, where these occur."""
+    rows = [row for display in displays for chain in display.chains for row in chain.rows]
+    for key, sign in (("ones", r"\sbpones"), ("division", r"\sbphadamarddivision")):
+        if any(sign in line for row in rows for line in row.lines):
+            yield writer.say(f"{kind}_{key}")
 
 
 def _displays(
@@ -101,7 +104,7 @@ def matrix_chain(
     array, batch, names = _array(equation, vectoriser), kind == "batch", writer.names
     transposed = is_transposed(equation.quantity, names, batch)
     try:
-        lines = matrix_rows(array, names, batch, transposed, room) if array is not None else []
+        lines = _lines(array, names, batch, transposed, room) if array is not None else []
     except NoRule:
         return None
     if array is None or len(lines) > LONGEST:
@@ -112,6 +115,14 @@ def matrix_chain(
     result = equation.quantity.role in (Role.DELTA, Role.GRADIENT)
     row = Row(tuple(lines), "", equality, boxed=result and not batch, result=result)
     return Chain(whole(equation.quantity, names, batch), (row,), label)
+
+
+def _lines(array: Array, names: Names, batch: bool, transposed: bool, room: float) -> list[str]:
+    """The lines of an array; an activation of a whole vector stands there by its name and as its formula."""
+    formula = formula_of_whole(array, names, batch, transposed)
+    if formula is None:
+        return matrix_rows(array, names, batch, transposed, room)
+    return [f"{matrix_latex(array, names, batch, transposed)} = {formula}"]
 
 
 def _products(array: Array | None) -> Iterator[tuple[str, Product]]:

@@ -41,7 +41,7 @@ LONGEST = 8
 FEW_LAYERS = 6
 """Up to so many layers each is shown for itself."""
 
-_SPACE, _COLUMN, _APART, _NARROWEST, _FOLLOWS = 5, 2, 6, 24, 8
+_SPACE, _COLUMN, _APART, _NARROWEST, _FOLLOWS, _LEAST_BESIDE = 5, 2, 6, 24, 8, 36
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,9 @@ class Writer:
 
     def lines(self, expr: sp.Expr, left: str, reason: str = "", after: str = "") -> tuple[str, ...]:
         """An expression as lines that fit between a left side and a reason, or what follows on the line."""
-        taken = rendered_width(after, self.names.notation) + _FOLLOWS if after else 0.0
-        return tuple(latex_rows(expr, self.names, max(self.room(left, reason) - taken, _NARROWEST)))
+        room = self.room(left, reason)
+        rest = room - rendered_width(after, self.names.notation) - _FOLLOWS if after else room
+        return tuple(latex_rows(expr, self.names, rest if rest > _LEAST_BESIDE else room))
 
     def room(self, left: str, reason: str = "") -> float:
         """How wide a line may be between a left side and a reason."""

@@ -238,7 +238,7 @@ def slide_files(order: Order) -> dict[str, Content]:
     """The source of the slides."""
     from symbackprop.media.slides import slides
 
-    return {f"{order.name}-slides.tex": slides(order.slides, order.shown_pictures)}
+    return {f"{order.name}-slides.tex": slides(order.slides, order.drawings)}
 
 
 def slide_sheets(order: Order) -> dict[str, Content]:

@@ -7,13 +7,16 @@ on the next frame, it starts again from the row that it had come to.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain as chained
 from itertools import groupby
+from types import MappingProxyType
 
-from symbackprop.checking.check import Equality
+from symbackprop.layout.across import packed_lines
 from symbackprop.layout.document import Block, Chain, Display, Document, Paragraph, Section, Table
+from symbackprop.layout.fragment import marked
 from symbackprop.notation.notation import Notation
 from symbackprop.pictures.drawing import Drawing
 from symbackprop.pictures.tikz import tikz_picture
@@ -38,23 +41,28 @@ _WORDS, _REASON, _NUMBER = 0.88, 0.8, 6.0
 _STARTS_AGAIN = 0.5
 """What is repeated on the next frame may take this share of it."""
 
+_WORDS_ALONE, _REPEATED = 0.6, 0.25
+"""Words that take a larger share of a frame have one for themselves; a sentence of less is repeated."""
 
-def slides(document: Document, pictures: Sequence[Drawing] = (), prefix: str = "sbp") -> str:
-    r"""The source of the slides, the pictures first.
+
+def slides(
+    document: Document,
+    pictures: Mapping[str, Drawing] = MappingProxyType({}),
+    prefix: str = "sbp",
+) -> str:
+    r"""The source of the slides; pictures by what they show, first those that no section is about.
 
     >>> from symbackprop.pipeline import derive
     >>> from symbackprop.spec.loading import from_widths
     >>> r"\begin{frame}" in slides(derive(from_widths("1-1")).document(forms=["matrix"]))
     True
     """
-    writer = _Slides(document.notation, f"{prefix}:{document.name}", document.failed)
-    frames = [frame for section in document.sections for frame in writer.frames(section)]
+    writer = _Slides(document, f"{prefix}:{document.name}", pictures)
     keys = {
         "title": tex(document.title),
         "name": document.name,
         "hyphenation": document.words.hyphenation,
-        "pictures": [{"tikz": tikz_picture(drawing), "scale": _scale(drawing)} for drawing in pictures],
-        "frames": frames,
+        "frames": [*writer.first_pictures(), *chained.from_iterable(map(writer.frames, document.sections))],
     }
     return fill("slides.tex.jinja", keys)
 
@@ -66,7 +74,7 @@ def _scale(drawing: Drawing) -> str:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a display; ``begins`` says of what it is the first line."""
+    """A line of a display; ``begins`` says of what it is the first, ``alone`` that it is a step itself."""
 
     chain: Chain
     sign: str
@@ -75,11 +83,13 @@ class Line:
     reason: str = ""
     label: str = ""
     height: float = 0.0
+    alone: bool = False
+    step: str = ""
 
     @property
     def left(self) -> str:
         """The left side of the chain, at its first line."""
-        return self.chain.start if self.begins == "chain" else ""
+        return self.chain.left if self.begins == "chain" else ""
 
 
 Lines = tuple[Line, ...]
@@ -96,31 +106,51 @@ class Part:
 
 @dataclass(frozen=True)
 class _Slides:
-    notation: Notation
+    document: Document
     prefix: str
-    failed: frozenset[Equality]
+    pictures: Mapping[str, Drawing]
+
+    @property
+    def notation(self) -> Notation:
+        return self.document.notation
+
+    def first_pictures(self) -> Iterator[Keys]:
+        """A frame for each picture that no section is about."""
+        inside = {section.picture for section in self.document.sections}
+        for key, drawing in self.pictures.items():
+            if key not in inside:
+                yield _frame(tex(self.document.words.headings[key]), [_picture(drawing)])
 
     def frames(self, section: Section) -> Iterator[Keys]:
-        """The frames of a section."""
+        """The frames of a section, with their numbers where there are several."""
         title = tex(section.heading)
-        for parts_of_one in _filled(chained.from_iterable(map(self.parts, _groups(section.blocks)))):
-            yield {"title": title, "parts": [part.keys for part in parts_of_one]}
+        found = [*_filled(chained.from_iterable(map(self.parts, _groups(_merged(section.blocks)))))]
+        for number, parts_of_one in enumerate(found, 1):
+            which = f" ({number}/{len(found)})" if len(found) > 1 else ""
+            yield _frame(title + which, [_begun(part.keys, not at) for at, part in enumerate(parts_of_one)])
+        if section.picture in self.pictures:
+            yield _frame(title, [_picture(self.pictures[section.picture])])
 
     def parts(self, group: Sequence[Block]) -> Iterator[tuple[Part, ...]]:
-        """A display or a table with the paragraphs before it, in parts that each fit on a frame."""
+        """A display or a table with the paragraphs before it, in parts that each fit on a frame.
+
+        A sentence that leads to a display stands on each of its frames; before it there is a frame of words
+        alone only where these leave no room for a line.
+        """
         words = tuple(self._paragraph(block) for block in group if isinstance(block, Paragraph))
-        used = sum(part.height for part in words)
         last = group[-1]
         if isinstance(last, Paragraph):
             yield words
             return
-        shown = self._table(last, used) if isinstance(last, Table) else self._display(last, used)
-        first, *others = shown
-        if words and used + first.height > HIGH:
-            yield words
-            words = ()
+        lead = words[-1:] if leads_on(group[-2:-1]) else ()
+        if words and _high(words) > HIGH * _WORDS_ALONE:
+            yield words[: len(words) - len(lead)] if len(lead) < len(words) else words
+            words = lead if len(lead) < len(words) else ()
+        lead = lead if lead and _high(lead) < HIGH * _REPEATED else ()
+        used = max(_high(words), _high(lead))
+        first, *others = self._table(last, used) if isinstance(last, Table) else self._display(last, used)
         yield (*words, first)
-        yield from ((part,) for part in others)
+        yield from ((*lead, part) for part in others)
 
     # --- words and tables ------------------------------------------------------------------------
 
@@ -147,7 +177,8 @@ class _Slides:
 
     def _display(self, display: Display, used: float) -> Iterator[Part]:
         """A display, in pieces that each fit on a frame; in smaller type if that saves a frame."""
-        lines = tuple(line for chain in display.chains for line in self._lines(chain))
+        written = self._lines_across if display.across else self._lines
+        lines = tuple(line for chain in display.chains for line in written(chain))
         widest = _size(self._across(lines))
         smaller = [*SIZES][min([*SIZES].index(widest) + 1, 2)]
         found = {size: _pieces(lines, SIZES[size], used) for size in dict.fromkeys((widest, smaller))}
@@ -161,18 +192,29 @@ class _Slides:
         for place, row in enumerate(chain.rows):
             for number, text in enumerate(row.lines):
                 last = number == len(row.lines) - 1
-                boxed = rf"\boxed{{{text}}}" if row.boxed and len(row.lines) == 1 else text
-                mark = r" \sbpfailed" if last and row.equality in self.failed else ""
+                shown = marked(row, text, self.document.failed)
                 ends = last and place == len(chain.rows) - 1 and chain.label
                 yield Line(
                     chain,
                     "\\quad" if number else row.sign,
-                    boxed + mark,
+                    shown,
                     ("" if number else "row") if place or number else "chain",
                     tex(row.reason) if last else "",
                     f"{self.prefix}:{chain.label}" if ends else "",
-                    max(self._high(chain.start) if not place and not number else 0.0, self._high(boxed)),
+                    max(self._high(chain.left) if not place and not number else 0.0, self._high(shown)),
                 )
+
+    def _lines_across(self, chain: Chain) -> Iterator[Line]:
+        """The lines of a chain, as many rows on each as there is room for."""
+        room = WIDE - _NUMBER - rendered_width(chain.left, self.notation)
+        packed = packed_lines(chain, self.notation, partial(marked, failed=self.document.failed), room)
+        for at, (sign, text) in enumerate(packed):
+            begins = "chain" if not at else "row" if sign != r"\quad" else ""
+            ends = at == len(packed) - 1 and chain.label
+            label = f"{self.prefix}:{chain.label}" if ends else ""
+            height = max(self._high(text), self._high(chain.left) if not at else 0.0)
+            step = self.document.words.reason("step", step=chain.step) if label and chain.step else ""
+            yield Line(chain, sign, text, begins, "", label, height, alone=True, step=tex(step))
 
     def _high(self, formula: str) -> float:
         """The height of a formula with the space after it."""
@@ -192,6 +234,15 @@ class _Slides:
         return max(lefts) + max(rights) + max(reasons) + _NUMBER
 
 
+def _merged(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Blocks with displays of lines that stand for themselves made one, where no words are between them."""
+    for is_across, group in groupby(blocks, key=lambda b: isinstance(b, Display) and b.across):
+        if is_across:
+            yield Display(tuple(c for b in group if isinstance(b, Display) for c in b.chains), across=True)
+        else:
+            yield from group
+
+
 def _groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:
     """Each display or table with the paragraphs before it; what is left at the end by itself."""
     group: list[Block] = []
@@ -209,13 +260,22 @@ def _filled(pieces: Iterable[tuple[Part, ...]]) -> Iterator[list[Part]]:
     frame: list[Part] = []
     for piece in pieces:
         together = [*frame, *piece]
-        alone = any(part.steps for part in together) or sum(part.height for part in together) > HIGH
+        alone = any(part.steps for part in together) or _high(together) > HIGH
         if frame and alone:
             yield frame
             frame = []
         frame += piece
     if frame:
         yield frame
+
+
+def leads_on(blocks: Sequence[Block]) -> bool:
+    """Whether the last of some blocks is a sentence that goes on in what follows it."""
+    return bool(blocks) and isinstance(blocks[-1], Paragraph) and blocks[-1].text.rstrip()[-1:] in ":,"
+
+
+def _high(parts_of_one: Iterable[Part]) -> float:
+    return sum(part.height for part in parts_of_one)
 
 
 # --- where a display is cut ------------------------------------------------------------------------
@@ -270,7 +330,7 @@ def _height(lines: Lines, scale: float) -> float:
 
 
 def _has_steps(lines: Lines) -> bool:
-    return any(line.begins == "row" for line in lines)
+    return any(line.begins == "row" or line.alone for line in lines)
 
 
 def _size(width: float) -> str:
@@ -285,11 +345,26 @@ def _display_keys(lines: Lines, size: str) -> Keys:
     """A display: each line with the overlay from which it is seen."""
     overlay, shown = 1, []
     for at, line in enumerate(lines):
-        is_step = line.begins == "row" or (line.begins == "chain" and overlay > 1)
+        is_step = line.begins == "row" or (line.begins == "chain" and (overlay > 1 or line.alone))
         overlay += bool(at) and is_step
-        keys = {key: getattr(line, key) for key in ("left", "sign", "right", "reason", "label")}
+        keys = {key: getattr(line, key) for key in ("left", "sign", "right", "reason", "label", "step")}
         shown.append({**keys, "overlay": overlay})
     return {"kind": "display", "size": size, "lines": shown}
+
+
+def _frame(title: str, parts_of_one: Sequence[Keys]) -> Keys:
+    return {"title": title, "parts": parts_of_one}
+
+
+def _begun(keys: Keys, first: bool) -> Keys:
+    """A part of a frame; a sentence that goes on from the frame before begins with a capital here."""
+    text = keys.get("text")
+    return {**keys, "text": text[:1].upper() + text[1:]} if first and isinstance(text, str) else keys
+
+
+def _picture(drawing: Drawing) -> Keys:
+    """A picture, as large as the frame allows."""
+    return {"kind": "picture", "tikz": tikz_picture(drawing), "scale": _scale(drawing)}
 
 
 def _table_keys(table: Table, rows: Sequence[Sequence[str]], size: str) -> Keys:

@@ -10,8 +10,19 @@ import sympy as sp
 
 from symbackprop.algebra.equations import DERIVATIVE_ROLES, Quantity
 from symbackprop.algebra.functions import ScalarFunction
-from symbackprop.code.arrays import Array, Entry, Map, MatMul, Operand, Outer, Total, Transpose
+from symbackprop.code.arrays import (
+    Array,
+    Entry,
+    Map,
+    MatMul,
+    Operand,
+    Outer,
+    Softmax,
+    Total,
+    Transpose,
+)
 from symbackprop.errors import NoRule
+from symbackprop.notation.macros import function_macro
 from symbackprop.printing.latex import OPERATORS, RELATIONS, Printer, Style, indicated, ordered_conditions
 from symbackprop.printing.measure import expanded
 from symbackprop.printing.pieces import (
@@ -57,6 +68,32 @@ def matrix_latex(array: Array, names: Names, batch: bool = False, transposed: bo
 def matrix_rows(array: Array, names: Names, batch: bool, transposed: bool, budget: float) -> list[str]:
     """An array expression as rows of LaTeX, each at most ``budget`` characters wide where that can be."""
     return broken(signed(_Matrix(Printer(names), batch).piece(array, transposed)), names.notation, budget)
+
+
+def formula_of_whole(array: Array, names: Names, batch: bool, transposed: bool) -> str | None:
+    """The formula of an activation of a whole vector, which is printed by its name; ``None`` for another."""
+    inner = _softmax_in(array)
+    if inner is None:
+        return None
+    matrix = _Matrix(Printer(names), batch)
+    value, total = sp.symbols("u t", real=True)
+    places = tuple(range(len(inner.dims)))
+    argument = Operand(value, inner.arg, places)
+    exponentials = Map(sp.exp(value), (argument,), inner.dims)
+    over = Total(exponentials, inner.axis)
+    if not inner.log and not over.dims:
+        above, below = matrix.piece(exponentials, transposed), matrix.piece(over, False)
+        return rf"\frac{{{tex(above)}}}{{{tex(below)}}}"
+    operands = (argument, Operand(total, over, tuple(place for place in places if place != inner.axis)))
+    formula = value - sp.log(total) if inner.log else sp.exp(value) / total
+    return tex(matrix.piece(Map(formula, operands, inner.dims), transposed))
+
+
+def _softmax_in(array: Array) -> Softmax | None:
+    """What an array consists of, if that is all of it."""
+    if isinstance(array, Map) and len(array.operands) == 1 and array.expr == array.operands[0].symbol:
+        array = array.operands[0].array
+    return array if isinstance(array, Softmax) else None
 
 
 def is_transposed(quantity: Quantity, names: Names, batch: bool = False) -> bool:
@@ -154,8 +191,16 @@ def _(array: Total, matrix: _Matrix, transposed: bool) -> Piece:
         if array.arg.expr == first * second:
             left, right = (operand.array for operand in array.arg.operands)
             return joined_product([matrix.piece(left, True), matrix.piece(right, False)])
-    inner = at_least(matrix.piece(array.arg, False), Binding.ATOM)
-    return joined_product([ROW_OF_ONES, inner])
+    rows = matrix.names.notation.layout.vectors == "rows"
+    inner = at_least(matrix.piece(array.arg, rows), Binding.ATOM)
+    return joined_product([inner, ONES] if rows else [ROW_OF_ONES, inner])
+
+
+@_piece.register
+def _(array: Softmax, matrix: _Matrix, transposed: bool) -> Piece:
+    """The function by its name: what it does to a whole vector, :func:`formula_of_whole` says."""
+    name = function_macro("log_softmax" if array.log else "softmax")
+    return prefixed(rf"\{name}", parenthesised(matrix.piece(array.arg, transposed)))
 
 
 @_piece.register
@@ -257,7 +302,7 @@ class _Scope:
     def factor(self, expr: sp.Expr, several: bool) -> Piece:
         """One factor; a product with a matrix stands in parentheses beside other factors."""
         piece = self.piece(expr)
-        matrix = expr in self.parts and isinstance(self.parts[expr].array, MatMul)
+        matrix = expr in self.parts and piece.binding is Binding.PRODUCT and len(piece.tokens) > 1
         return parenthesised(piece) if matrix and several else piece
 
     def factor_key(self, expr: sp.Expr) -> tuple[int, int, str]:

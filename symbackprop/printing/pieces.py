@@ -31,7 +31,7 @@ class Token:
 
     ``cost`` is what it costs to start a line with this token, ``None`` if no line may; ``lead`` then
     stands before it. ``tight`` says that no space stands before it in the source, ``digit`` that what it
-    prints starts with one.
+    prints starts with one, and ``inside`` how many pairs of delimiters are around it.
     """
 
     tex: str
@@ -39,6 +39,7 @@ class Token:
     lead: str = ""
     tight: bool = False
     digit: bool = False
+    inside: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def parenthesised(piece: Piece, left: str = "(", right: str = ")") -> Piece:
     tokens = (
         Token(opening),
         replace(inner[0], cost=None, tight=True),
-        *(deeper(token) for token in inner[1:]),
+        *(replace(deeper(token), inside=token.inside + 1) for token in inner[1:]),
         Token(closing, tight=True),
     )
     return Piece(tokens, Binding.ATOM, min(piece.height + 1, 4))

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from symbackprop.notation.notation import Notation
 from symbackprop.printing.measure import rendered_width
-from symbackprop.printing.pieces import NESTED, Token, source
+from symbackprop.printing.pieces import Token, source
 
 INDENT = 4.0
 """How far rows after the first may be indented, in characters."""
@@ -67,7 +67,7 @@ def _width(tokens: tuple[Token, ...], notation: Notation) -> float:
 
 def _inside(token: Token) -> int:
     """How many pairs of delimiters a row that starts here is inside of: it is indented further for each."""
-    return min((token.cost or 0) // NESTED, _DEEPEST)
+    return min(token.inside, _DEEPEST)
 
 
 def _row(tokens: tuple[Token, ...], first: bool) -> str:
