@@ -17,6 +17,8 @@ import sympy as sp
 
 import symbackprop as sb
 from symbackprop.layout.computation_graph import computation_graph
+from symbackprop.layout.manner import Manner
+from symbackprop.media.files import Order
 from symbackprop.notation.notation import load_notation, notations
 from symbackprop.notation.style_package import style_package
 from symbackprop.pictures.drawing import TEXT_SIZES, Box, Circle, Drawing, Frame, Line, Point, bend, crosses
@@ -228,6 +230,29 @@ def test_a_wide_layer_shows_its_first_two_units_and_its_last():
     assert [key for key in keys(of, "symbol") if key.startswith("x")] == ["x[1]", "x[2]", "x[784]"]
 
 
+ARTICLE_WIDTH = 535.0
+"""How wide a picture may be in an article on A4, in points."""
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_no_text_is_smaller_than_eight_points_on_paper(example):
+    """The pictures that an article has are scaled down as a whole where they are too wide."""
+    notation = example if example in notations() else "nielsen"
+    order = Order(sb.derive(network(example)), Manner(notation=notation))
+    for of in order.drawings.values():
+        scale = min(1.0, ARTICLE_WIDTH / of.frame.width)
+        assert all(TEXT_SIZES[text.style] * scale > 7.9 for text in of.labels), (of.name, of.frame.width)
+
+
+def test_a_wide_picture_shows_fewer_units_one_symbol_above_the_other():
+    of = drawing("any-depth")
+    shown = keys(of, "symbol")
+    assert "z[l][1]" in shown and "z[l][2]" not in shown
+    z, a = (next(i for i in of.labels if i.key == key) for key in ("z[l][1]", "a[l][1]"))
+    assert z.frame.centre.x == pytest.approx(a.frame.centre.x, abs=1.0)
+    assert z.frame.bottom <= a.frame.top + 1.0
+
+
 def test_symbolic_sizes_show_their_symbols():
     layers = [{"size": size, "activation": "tanh"} for size in ("n_1", "n_2", 1)]
     spec = {"name": "t", "input": {"size": "n_0"}, "layers": layers, "cost": {"kind": "squared_error"}}
@@ -238,7 +263,7 @@ def test_symbolic_sizes_show_their_symbols():
 
 def test_any_depth_shows_the_layers_around_l():
     of = drawing("any-depth")
-    for key in ("z[l-1][1]", "a[l][n_l]", "z[l+1][2]", "a[L][n_L]", "x[1]"):
+    for key in ("z[l-1][1]", "a[l][n_l]", "z[l+1][n_l+1]", "a[L][n_L]", "x[1]"):
         assert key in keys(of, "symbol"), key
     headings = [label.text for label in of.labels if label.style == "heading"]
     assert any(r"\sbplastlayer" in text for text in headings)

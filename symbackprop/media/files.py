@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Content = str | bytes
 
-WIDEST = 900.0
+WIDEST = 680.0
 """A picture wider than this, in points, is a file of its own only: on a page nobody could read it."""
 
 

@@ -18,17 +18,20 @@ from symbackprop.pictures.label_text import Typeset, typeset
 from symbackprop.printing.measure import expanded
 
 TEXT_SIZES = {
-    "symbol": 10.0,
-    "weight": 9.0,
-    "bias": 9.0,
-    "heading": 9.0,
-    "delta": 9.0,
-    "operation": 10.0,
-    "letter": 9.0,
+    "symbol": 9.0,
+    "weight": 8.5,
+    "bias": 8.5,
+    "heading": 8.5,
+    "delta": 8.5,
+    "operation": 9.0,
+    "letter": 8.5,
     "value": 8.0,
     "derivative": 8.0,
 }
 """The size of a label of each style."""
+
+COMFORTABLE = 540.0
+"""A wider picture would be scaled down on paper, so it is laid out in less room."""
 
 MIDDLE_HEIGHT = 0.25
 """How high the middle of a line of text is above the line it stands on, in units of its size."""

@@ -8,7 +8,7 @@ its end curves lead to the nodes that are computed from it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
@@ -18,6 +18,7 @@ from symbackprop.errors import NoRule
 from symbackprop.layout.computation_graph import Graph, Node
 from symbackprop.notation.words import Words, load_words
 from symbackprop.pictures.drawing import (
+    COMFORTABLE,
     Box,
     Circle,
     Drawing,
@@ -30,7 +31,7 @@ from symbackprop.pictures.drawing import (
     label,
 )
 from symbackprop.pictures.label_text import plain
-from symbackprop.pictures.layering import Cell, Layered, layered
+from symbackprop.pictures.layering import GAP, Cell, Layered, layered
 from symbackprop.printing.latex import latex
 from symbackprop.printing.measure import expanded
 from symbackprop.printing.symbols import Names, function_name
@@ -40,6 +41,9 @@ _FUNCTIONS = {"log": r"\ln", "exp": r"\exp"}
 _RADIUS, _PADDING, _STEM = 9.0, 4.0, 14.0
 _WIDEST = 50.0
 """A derivative that is wider than this is written as a derivative and not worked out."""
+
+_TIGHT = 0.55
+"""How much of the usual room is between the layers of a picture that would be wide."""
 
 _DIGITS = 3
 _LIGHT = 0.15
@@ -58,7 +62,9 @@ def graph_drawing(graph: Graph, names: Names, name: str = "graph", words: Words 
     >>> [item.text for item in drawing.labels if item.style == "operation"]
     ['$\\\\times$', '$+$', '$-$', '$\\\\sbpsymbol{c}^{2}$']
     """
-    return _Picture(graph, names, name, words or load_words()).drawing()
+    picture = _Picture(graph, names, name, words or load_words())
+    drawing = picture.drawing()
+    return drawing if drawing.frame.width <= COMFORTABLE else replace(picture, tightness=_TIGHT).drawing()
 
 
 @dataclass(frozen=True)
@@ -99,12 +105,13 @@ class _Picture:
     names: Names
     name: str
     words: Words
+    tightness: float = 1.0
 
     def drawing(self) -> Drawing:
         shown = {node.name: self.shown(node) for node in self.graph.nodes}
         cells = [shown[node.name].cell(node) for node in self.graph.nodes]
         edges = [(name, node.name) for node in self.graph.nodes for name in node.inputs]
-        layout = layered(cells, edges)
+        layout = layered(cells, edges, GAP * self.tightness)
         items: list[Item] = [*self.ways(layout, shown)]
         for node in self.graph.nodes:
             items += self.drawn(node, shown[node.name], layout.places[node.name])

@@ -19,7 +19,9 @@ _SWEEPS, _LEVELLINGS = 16, 60
 _PORT = 7.0
 """How far apart lines arrive at a node."""
 
-_GAP, _STEEP, _WIDEST_GAP = 16.0, 0.14, 44.0
+_STEEP, _WIDEST_GAP = 0.14, 44.0
+GAP = 16.0
+"""The room between two layers, and more where lines between them are steep."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,10 @@ class Layered:
     ways: Mapping[Edge, tuple[Point, ...]]
 
 
-def layered(cells: Sequence[Cell], edges: Sequence[Edge]) -> Layered:
+def layered(cells: Sequence[Cell], edges: Sequence[Edge], gap: float = GAP) -> Layered:
     """Places for cells, which are given in an order in which every edge leads forward.
+
+    ``gap`` is the room between layers that are joined by level lines; steep ones take more.
 
     >>> cells = [Cell(name, 10, 5, 5) for name in "abc"]
     >>> places = layered(cells, [("a", "c"), ("b", "c")]).places
@@ -61,7 +65,7 @@ def layered(cells: Sequence[Cell], edges: Sequence[Edge]) -> Layered:
     rows = _ordered(_first_rows(cells, chains, ranks), steps)
     room = {cell.name: cell for cell in cells}
     heights = _levelled([[room.get(name) or _stand_in(name) for name in row] for row in rows], steps)
-    return _placed(rows, room, heights, chains)
+    return _placed(rows, room, heights, chains, gap)
 
 
 def _ranks(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
@@ -206,13 +210,14 @@ def _placed(
     room: Mapping[str, Cell],
     heights: Mapping[str, float],
     chains: Mapping[Edge, Sequence[str]],
+    gap: float,
 ) -> Layered:
     widths = [max((room[name].width for name in row if name in room), default=0.0) for row in rows]
     steps = [step for chain in chains.values() for step in pairwise(chain)]
     lefts = [0.0]
     for row, width in zip(rows[:-1], widths, strict=False):
         steepest = max((abs(heights[a] - heights[b]) for a, b in steps if a in row), default=0.0)
-        lefts.append(lefts[-1] + width + min(_GAP + _STEEP * steepest, _WIDEST_GAP))
+        lefts.append(lefts[-1] + width + min(gap * (1.0 + _STEEP * steepest / GAP), _WIDEST_GAP))
     layer = {name: number for number, row in enumerate(rows) for name in row}
     sources = {start for start, _ in chains} - {end for _, end in chains}
     places = {}

@@ -22,6 +22,7 @@ from symbackprop.forward.model import Model, quantity
 from symbackprop.network import Layer
 from symbackprop.notation.words import Words, load_words
 from symbackprop.pictures.drawing import (
+    COMFORTABLE,
     Box,
     Circle,
     Dots,
@@ -51,12 +52,13 @@ _ASIDE = 1.9
 _ROOM_ABOVE, _ROOM_BELOW = 25.0, 18.5
 _BIAS_DISTANCE = 9.5
 _DOTS_ROOM = 0.7
+_TALL = 16.0
 _LEGIBLE = 9
 """So many weights between two layers can all be written on their lines."""
 
 
 def network_drawing(model: Model, names: Names, words: Words | None = None) -> Drawing:
-    """The picture of a network in a notation.
+    """The picture of a network in a notation; a wide one shows fewer units, which need less room.
 
     >>> from symbackprop.forward.model import forward_model
     >>> from symbackprop.spec.loading import from_widths
@@ -65,7 +67,10 @@ def network_drawing(model: Model, names: Names, words: Words | None = None) -> D
     >>> sorted(item.key for item in drawing.of_style("weight") if isinstance(item, Label))
     ['W1[1,1]', 'W1[1,2]']
     """
-    return _Layout(model, names, words or load_words()).drawing()
+    drawing = _Layout(model, names, words or load_words()).drawing()
+    if drawing.frame.width <= COMFORTABLE:
+        return drawing
+    return _Layout(model, names, words or load_words(), fewer=True).drawing()
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class _Layout:
     model: Model
     names: Names
     words: Words
+    fewer: bool = False
     taken: list[Frame] = field(default_factory=list)
 
     def drawing(self) -> Drawing:
@@ -135,7 +141,8 @@ class _Layout:
         size = self.size(layer)
         if self.is_whole(layer):
             return tuple(map(sp.Integer, range(1, int(size) + 1)))
-        return (sp.Integer(1), sp.Integer(2), None, size if size.is_Integer else self.own_size(layer))
+        first = (sp.Integer(1),) if self.fewer else (sp.Integer(1), sp.Integer(2))
+        return (*first, None, size if size.is_Integer else self.own_size(layer))
 
     def is_whole(self, layer: sp.Expr) -> bool:
         """Whether all units of a layer are drawn: a few, with not too many lines to them."""
@@ -184,10 +191,17 @@ class _Layout:
     def gap(self, before: sp.Expr | None, after: sp.Expr | None) -> float:
         """The room between two columns, more where steep lines need it."""
         if before is None or after is None:
-            return 22.0
+            return 15.0 if self.fewer else 22.0
         whole = self.is_whole(before) and self.is_whole(after)
         most = max(len(self.indices(before)), len(self.indices(after)))
-        return max(56.0 + 18.0 * most if whole else 76.0, self.clearance(before, after))
+        least = 56.0 + 18.0 * most if whole else self.written_width(before, after) if self.fewer else 76.0
+        return max(least, self.clearance(before, after))
+
+    def written_width(self, before: sp.Expr, after: sp.Expr) -> float:
+        """Room for the widest weight on a level line, with a piece of the line on either side."""
+        last = [self.indices(layer)[-1] for layer in (after, before)]
+        text, _ = self.entry(self.of("W", after), *(index for index in last if index is not None))
+        return max(54.0, self.measured(text, "weight") + 22.0)
 
     def clearance(self, before: sp.Expr, after: sp.Expr) -> float:
         """So far apart, the steepest line passes what stands above and below the units at its ends."""
@@ -228,8 +242,9 @@ class _Layout:
 
     @cached_property
     def neuron_radius(self) -> float:
-        """Wide enough for a pre-activation and an activation side by side."""
-        return max(17.0, 1.15 * self.widest_symbol + 3.5)
+        """Wide enough for a pre-activation and an activation side by side, or one above the other."""
+        beside, above = 1.15 * self.widest_symbol + 3.5, math.hypot(self.widest_symbol / 2 + 1.0, _TALL)
+        return max(17.0, above if self.fewer else beside)
 
     @cached_property
     def single_radius(self) -> float:
@@ -285,13 +300,15 @@ class _Layout:
         return self.finished(layer, left, left + 2 * radius, units, items)
 
     def halves(self, centre: Point, layer: sp.Expr, index: sp.Expr) -> Iterator[Item]:
-        """The pre-activation on the left of a unit and the activation on the right."""
+        """The pre-activation of a unit and its activation, side by side or one above the other."""
+        across, down = (0.0, 1.0) if self.fewer else (1.0, 0.0)
         radius, notation = self.neuron_radius, self.names.notation
-        top, bottom = Point(centre.x, centre.y - radius), Point(centre.x, centre.y + radius)
-        yield Line((top, bottom), "divider")
+        ends = (Point(centre.x + side * down * radius, centre.y + side * across * radius) for side in (-1, 1))
+        yield Line(tuple(ends), "divider")
         for letter, side in (("z", -1), ("a", 1)):
             text, key = self.entry(self.of(letter, layer), index)
-            yield centred(Point(centre.x + side * 0.47 * radius, centre.y), text, "symbol", notation, key)
+            at = Point(centre.x + side * across * 0.47 * radius, centre.y + side * down * 0.42 * radius)
+            yield centred(at, text, "symbol", notation, key)
 
     def beside(self, circle: Circle, layer: sp.Expr, index: sp.Expr) -> Iterator[Item]:
         """The derivative below a unit, and the bias above it."""
@@ -353,7 +370,7 @@ class _Layout:
     def between(self, before: _Column, after: _Column) -> Iterator[Item]:
         """The lines between two columns, there and back, with weights on them."""
         if before.layer is None or after.layer is None:
-            yield from _stubs(before, after)
+            yield from _stubs(before, after, 11.0 if self.fewer else 17.0)
             return
         lines = [self.line(one, two, after.layer) for one, two in _pairs(before, after)]
         back = [_back(line, two, one) for line, (one, two) in zip(lines, _pairs(before, after), strict=True)]
@@ -408,7 +425,7 @@ class _Layout:
         assert outputs.layer is not None
         text, key = self.entry(self.model.cost)
         radius = max(13.0, self.measured(text, "symbol") / 2 + 5.0)
-        distance = 32.0 + 7.0 * len(self.indices(outputs.layer)) + radius
+        distance = (20.0 if self.fewer else 32.0) + 7.0 * len(self.indices(outputs.layer)) + radius
         return Circle(Point(outputs.right + distance, 0.0), radius, "cost", key)
 
     def to_cost(self, outputs: _Column, cost: Circle) -> Iterator[Item]:
@@ -563,18 +580,18 @@ def _level(start: Circle, end: Circle, down: float) -> tuple[Point, Point]:
     return Point(first, start.centre.y + down), Point(last, end.centre.y + down)
 
 
-def _stubs(before: _Column, after: _Column) -> Iterator[Item]:
+def _stubs(before: _Column, after: _Column, length: float) -> Iterator[Item]:
     """Short lines into the layers that are left out, and out of them, with dots between."""
     for unit in before.units:
         x, y = unit.exit.centre.x + unit.exit.radius, unit.exit.centre.y
         yield Dots(Point((after.left + after.right) / 2, y), vertical=False)
-        yield Line((Point(x + 1.0, y - _ASIDE), Point(x + 17.0, y - _ASIDE)), "edge")
+        yield Line((Point(x + 1.0, y - _ASIDE), Point(x + length, y - _ASIDE)), "edge")
         if before.layer != 0:
-            yield Line((Point(x + 17.0, y + _ASIDE), Point(x + 1.5, y + _ASIDE)), "backward", arrow=True)
+            yield Line((Point(x + length, y + _ASIDE), Point(x + 1.5, y + _ASIDE)), "backward", arrow=True)
     for unit in after.units:
         x, y = unit.entry.centre.x - unit.entry.radius, unit.entry.centre.y
-        yield Line((Point(x - 17.0, y - _ASIDE), Point(x - 1.5, y - _ASIDE)), "edge", arrow=True)
-        yield Line((Point(x - 1.0, y + _ASIDE), Point(x - 17.0, y + _ASIDE)), "backward")
+        yield Line((Point(x - length, y - _ASIDE), Point(x - 1.5, y - _ASIDE)), "edge", arrow=True)
+        yield Line((Point(x - 1.0, y + _ASIDE), Point(x - length, y + _ASIDE)), "backward")
 
 
 def _parts(pairs: Sequence[tuple[_Unit, _Unit]]) -> list[float]:
