@@ -1,6 +1,10 @@
 """The same numbers as arrays of each library that a target is for."""
 
+import numpy as np
 from outside import library
+
+A_CALL = 6_000 if np.lib.NumpyVersion(np.__version__) >= "2.3.0" else 200_000
+"""How many bytes a call may take for itself: NumPy before 2.3 reads arrays through a buffer of its own."""
 
 
 def with_numpy(arrays):

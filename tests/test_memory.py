@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 from architectures import numbers, specs
+from array_libraries import A_CALL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -77,7 +78,7 @@ def test_no_memory_but_the_activations_that_must_be_kept(shape, kind, batch, dty
     kept = np.dtype(dtype).itemsize * batch * sum(WIDTHS[shape][1:])
     made, during = beyond_gradients(module, arrays, batch, dtype)
     assert made <= 1.05 * kept
-    assert during < 6000, "nothing that grows with the batch, and no buffer of NumPy's own"
+    assert during < A_CALL, "nothing that grows with the batch, and no buffer of NumPy's own"
 
 
 def test_a_few_rows_are_all_that_no_memory_can_be_found_for():
