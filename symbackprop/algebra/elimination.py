@@ -12,6 +12,7 @@ from functools import cache
 import sympy as sp
 
 from symbackprop.algebra.calculus import derivative
+from symbackprop.algebra.residues import divides, residues, same_value
 from symbackprop.network import argument
 
 Z = argument("z")
@@ -96,6 +97,8 @@ def _eliminate(formula: sp.Expr, slope: sp.Expr) -> sp.Expr | None:
     in_t, slope_in_t = (_in_terms_of(expr, exponent, t) for expr in (inner, slope))
     if in_t is None or slope_in_t is None or in_t.has(Z) or not in_t.has(t):
         return None
+    if not _follows(slope_in_t, in_t, t):
+        return None
     b = sp.Symbol("b", real=True)
     resultant = sp.resultant(_numerator(b - in_t), _numerator(d - slope_in_t), t)
     for factor, _ in sp.factor_list(resultant)[1]:
@@ -103,6 +106,23 @@ def _eliminate(formula: sp.Expr, slope: sp.Expr) -> sp.Expr | None:
             slope_of, rest = sp.Poly(factor, d).all_coeffs()
             return _tidy((-rest / slope_of).xreplace({b: output}))
     return None
+
+
+def _follows(slope: sp.Expr, output: sp.Expr, t: sp.Symbol) -> bool:
+    """Whether the slope is the same wherever the output is: only then is it a function of the output.
+
+    The values of ``t`` with one output are the roots of a polynomial, and each of them has to be a root of
+    what says that the slope is the same. That is a division, where a resultant of high powers takes seconds.
+
+    >>> t = sp.Symbol("t", positive=True)
+    >>> _follows(t**4 + 3 * t**2, t**2, t), _follows(2 * t * (t + 1), (t + 1) ** 2, t)
+    (True, False)
+    """
+    fractions = residues(output, t, Z), residues(slope, t, Z)
+    if None in fractions:
+        return True
+    same_output, same_slope = (same_value(fraction) for fraction in fractions if fraction is not None)
+    return divides(same_output, same_slope)
 
 
 def _common_exponent(*exprs: sp.Expr) -> sp.Expr | None:

@@ -43,6 +43,9 @@ SAMPLE = 25
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 """What an entry is moved by in difference quotients."""
 
+UNCERTAIN = 3e-7
+"""How far a quotient may be from that of the step before, relative to the larger of 1 and itself."""
+
 KINK = 1e-6
 """How far the slopes from the two sides may be apart, relative to the slope, where there is no kink."""
 
@@ -77,6 +80,16 @@ def relative_error(found: Any, reference: Any) -> float:
     with np.errstate(all="ignore"):
         errors = np.abs(g - r) / np.maximum(1.0, np.abs(r))
     return float(np.max(np.where(np.isfinite(errors), errors, np.inf), initial=0.0))
+
+
+def _extrapolated(quotients: Values) -> Values:
+    """Quotients of steps that become ten times smaller, without what they have of the step's square.
+
+    >>> _extrapolated(np.array([[5 + 0.1**2], [5 + 0.01**2]])).round(12)
+    array([[5.]])
+    """
+    with np.errstate(all="ignore"):
+        return np.asarray(quotients[1:] + np.diff(quotients, axis=0) / 99)
 
 
 @dataclass(frozen=True)
@@ -159,23 +172,27 @@ class References:
         return int(max(size, self.point.sizes[EXAMPLES] * max(widths)))
 
     def finite_differences(self, name: str, places: NDArray[np.intp]) -> tuple[Values, NDArray[np.bool_]]:
-        """Central differences, and where the slopes from the two sides are the same.
+        """Central differences, and which of them can be relied on.
 
-        Of several steps the one counts whose quotient differs least from that of the step before, its
-        rounding added. How much the slopes differ shrinks with the step where there is a second
+        Two steps together give a quotient without the error that grows with the square of the step. Of
+        several the one counts that differs least from that of the step before, its rounding added; where
+        that is more than :data:`UNCERTAIN`, as for a small slope of a cost of 1e40, it says nothing. How
+        much the slopes from the two sides differ shrinks with the step where there is a second
         derivative; at a kink it stays.
         """
         steps = np.array(STEPS)
         above, below = np.split(self.moved_costs(name, places, np.concatenate([steps, -steps])), 2)
         steps = steps[:, None]
-        quotients = (above - below) / (2 * steps)
-        rounding = np.finfo(float).eps * abs(self.cost) / steps
+        quotients = _extrapolated((above - below) / (2 * steps))
+        rounding = np.finfo(float).eps * abs(self.cost) / steps[1:]
         differences = np.abs(np.diff(quotients, axis=0)) + rounding[1:]
-        steady = np.argmin(np.where(np.isfinite(differences), differences, np.inf), axis=0)
-        chosen = quotients[steady + 1, np.arange(len(places))]
+        differences = np.where(np.isfinite(differences), differences, np.inf)
+        steady, each = np.argmin(differences, axis=0), np.arange(len(places))
+        chosen = quotients[steady + 1, each]
+        certain = differences[steady, each] < UNCERTAIN * np.maximum(1.0, np.abs(chosen))
         *_, before, last = np.abs(above + below - 2 * self.cost) / steps
         scale = np.maximum(np.maximum(1.0, np.abs(chosen)), 10 * abs(self.cost))
-        return chosen, ~((last > KINK * scale) & (last > 0.3 * before))
+        return chosen, certain & ~((last > KINK * scale) & (last > 0.3 * before))
 
     def complex_steps(self, name: str, places: NDArray[np.intp]) -> Values:
         """Im C(p + ih) / h, exact to rounding."""
