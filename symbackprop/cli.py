@@ -38,6 +38,7 @@ from symbackprop.version import __version__
 if TYPE_CHECKING:
     from symbackprop.media.files import Order
     from symbackprop.network import Network
+    from symbackprop.pipeline import NetworkDerivation
 
 CHECK_FAILED, WRONG_INPUT, MISSING_PROGRAM, OWN_MISTAKE = 1, 2, 3, 70
 
@@ -282,6 +283,7 @@ def _write_all(order: Order, formats: tuple[str, ...], target: Path) -> None:
         click.echo(path)
     if "html" in formats:
         _says_if_a_script_is_needed()
+    _says_where_it_is_wrong(order.derivation)
     for sentence in missing:
         _says(f"symbackprop: {sentence}")
     failed = order.failed()
@@ -290,6 +292,12 @@ def _write_all(order: Order, formats: tuple[str, ...], target: Path) -> None:
         sys.exit(CHECK_FAILED)
     if missing:
         sys.exit(MISSING_PROGRAM)
+
+
+def _says_where_it_is_wrong(derivation: NetworkDerivation) -> None:
+    """Lines of code that are wrong at saturation."""
+    for line in derivation.weak_lines:
+        _says(f"symbackprop: {line.sentence()}")
 
 
 def _says_if_a_script_is_needed() -> None:
@@ -343,12 +351,14 @@ def export(
 
         _known("--target", (target,), TARGETS)
         network = _load(spec, hidden, output_activation, cost)
-        text = derive_network(network, wrt=wrt).module_source(target, code, update)
+        derivation = derive_network(network, wrt=wrt)
+        text = derivation.module_source(target, code, update)
         if file is None:
             click.echo(text, nl=False)
         else:
             write(file, text)
             click.echo(file)
+        _says_where_it_is_wrong(derivation)
 
 
 @cli.command()
@@ -375,6 +385,7 @@ def compare(
         derivation = derive_network(_load(spec, hidden, output_activation, cost), wrt=wrt)
         report = compare_derivation(derivation, seed)
         click.echo(json.dumps(report.to_json(), indent=2) if as_json else report.table())
+        _says_where_it_is_wrong(derivation)
         if not report.agrees:
             _says("symbackprop: the generated code and a reference differ")
             sys.exit(CHECK_FAILED)

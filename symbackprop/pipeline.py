@@ -50,6 +50,7 @@ from symbackprop.version import made_from
 
 if TYPE_CHECKING:
     from symbackprop.checking.check import Equality, Finding
+    from symbackprop.checking.saturation import WeakLine
     from symbackprop.layout.document import Certificate, Document
     from symbackprop.media.notebook_display import Shown
     from symbackprop.pictures.picture_files import Picture
@@ -217,6 +218,13 @@ class NetworkDerivation:
     def findings(self) -> dict[Equality, Finding]:
         """What the checks of equalities have found so far."""
         return {}
+
+    @cached_property
+    def weak_lines(self) -> tuple[WeakLine, ...]:
+        """Lines of code that are wrong at saturation, as far as looking at some places shows it."""
+        from symbackprop.checking.saturation import weak_lines
+
+        return weak_lines(self)
 
     @cached_property
     def batch(self) -> Batch:

@@ -50,6 +50,20 @@ OWN_ACTIVATIONS = {
     "root of a sigmoid": "(1+exp(-z))**(-1/2)",
     "square of tanh": "tanh(z)**2",
     "mean of an exponential": "(exp(z)-1)/z",
+    "square of a sigmoid": "(1+exp(-z))**(-2)",
+    "cube of a sigmoid": "(1+exp(-z))**(-3)",
+    "power of a sigmoid": "(1+exp(-z))**(-3/2)",
+    "one less a root": "1-(1+exp(-z))**(-1/2)",
+    "tanh of exp": "tanh(exp(z))",
+    "fermi of exp": "exp(z)/(1+exp(exp(z)))",
+    "root of a probit": "sqrt((1+erf(z))/2)",
+    "arctan of exp": "arctan(exp(z))",
+    "three exponentials": "log(1+exp(z)+exp(2*z))",
+    "ordered": "exp(2*z)/(1+exp(z)+exp(2*z))",
+    "sinh over cosh": "sinh(z)/(1+cosh(z))",
+    "logistic density": "exp(z)/(1+exp(z))**2",
+    "root of softplus": "sqrt(1+exp(z))",
+    "a softmax with rest": "exp(z[j])/(1+sum(exp(z[i]), i))",
 }
 DOUBLE = ("cloglog", "gompertz", "survival", "density of gompertz", "hazard")
 """Exponentials of exponentials."""
@@ -60,6 +74,13 @@ OWN_COSTS = {
     "Poisson": "a-y*log(a)",
     "Hellinger": "(sqrt(a)-sqrt(y))**2",
     "log ratio": "(log(a)-log(y))**2",
+    "logit": "(log(a/(1-a))-y)**2",
+    "chi square": "(a-y)**2/(a*(1-a))",
+    "power": "-2*y*a**(-1/2)",
+    "chi square of tanh": "(a-y)**2/(1-a**2)",
+    "logit of tanh": "log((1+a)/(1-a))*y",
+    "entropy of tanh": "-(1+y)*log(1+a)-(1-y)*log(1-a)",
+    "Hellinger of tanh": "(sqrt(1+a)-sqrt(1+y))**2",
 }
 
 
@@ -184,6 +205,36 @@ OWN_PAIRS = (
 )
 """What docs/numerics.md says of formulas of one's own; it also says what isn't covered."""
 
+RESCUED = (
+    ("softplus", "power"),
+    ("sigmoid", "power"),
+    ("exp", "power"),
+    *(("tanh", f"{cost} of tanh") for cost in ("chi square", "logit", "entropy", "Hellinger")),
+    *(("half a tanh", cost) for cost in ("logit", "chi square", "Hellinger")),
+    *(("square of a sigmoid", cost) for cost in ("binary_cross_entropy", "chi square", "Hellinger")),
+    ("cube of a sigmoid", "binary_cross_entropy"),
+    ("power of a sigmoid", "binary_cross_entropy"),
+    ("root of a sigmoid", "chi square"),
+    ("one less a root", "squared_error"),
+    *((a, "squared_error") for a in ("tanh of exp", "fermi of exp", "root of a probit", "arctan of exp")),
+    *((a, "squared_error") for a in ("three exponentials", "ordered", "sinh over cosh", "root of softplus")),
+    ("three exponentials", "cross_entropy"),
+    ("ordered", "binary_cross_entropy"),
+    ("logistic density", "cross_entropy"),
+    ("root of a probit", "cross_entropy"),
+    ("a softmax with rest", "squared_error"),
+    ("a softmax with rest", "cross_entropy"),
+)
+"""What takes a quotient of polynomials in one exponential, or a sum of logarithms: both precisions."""
+
+IN_FLOAT64 = (
+    ("tanh of exp", "cross_entropy"),
+    ("one less a root", "cross_entropy"),
+    ("root of a sigmoid", "binary_cross_entropy"),
+    ("square of a sigmoid", "logit"),
+)
+"""The same, but that a logarithm of 1000 in float32 has an error of 3e-5 of its own."""
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("activation", "cost"), OWN_PAIRS)
@@ -192,6 +243,34 @@ def test_formulas_of_ones_own_saturate_as_well(activation, cost):
     cost = OWN_COSTS.get(cost, cost)
     for z in mixtures(activation, 4):
         check(activation, cost, z, (0.25, 0.75, 0.5), np.float64, buffered=False)
+
+
+PLACES = (
+    (-1000.0, 40.0, 0.0),
+    (-40.0, -1.0, 750.0),
+    (1000.0, 1.0, -750.0),
+    (-100.0, 100.0, 20.0),
+    (300.0, -300.0, -20.0),
+)
+QUICK_RESCUES = (
+    ("softplus", "power"),
+    ("tanh", "Hellinger of tanh"),
+    ("a softmax with rest", "cross_entropy"),
+)
+
+
+@pytest.mark.parametrize(
+    ("activation", "cost"),
+    [p if p in QUICK_RESCUES else pytest.param(*p, marks=pytest.mark.slow) for p in RESCUED + IN_FLOAT64],
+)
+def test_what_no_rule_by_itself_can_save(activation, cost):
+    dtypes = (np.float64,) if (activation, cost) in IN_FLOAT64 else tuple(TOLERANCE)
+    own = OWN_ACTIVATIONS.get(activation, activation), OWN_COSTS.get(cost, cost)
+    for z in PLACES:
+        for dtype in dtypes:
+            for buffered in (False, True):
+                check(*own, z, (0.25, 0.75, 0.5), dtype, buffered)
+    assert not sb.derive(network(*own)).weak_lines
 
 
 @pytest.mark.parametrize(

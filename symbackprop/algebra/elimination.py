@@ -37,7 +37,7 @@ def derivative_from_output(formula: sp.Expr) -> sp.Expr | None:
     formula = sp.piecewise_fold(formula) if formula.has(sp.Piecewise) else formula
     if isinstance(formula, sp.Piecewise):
         return _branch_by_branch(formula)
-    if _nesting(formula) > _DEEPEST:
+    if nesting(formula) > _DEEPEST:
         return None
     formula = formula.rewrite(_HYPERBOLIC, sp.exp)
     slope = derivative(formula, Z)
@@ -54,27 +54,27 @@ def exponential_from_output(formula: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
     >>> exponential_from_output(sp.tanh(Z)) is None
     True
     """
-    exponent = _common_exponent(formula)
+    exponent = common_exponent(formula)
     if exponent is None:
         return None
     t = sp.Symbol("t", positive=True)
     output, inner = (sp.exp(OUTPUT), formula.args[0]) if isinstance(formula, sp.log) else (OUTPUT, formula)
-    in_t = _in_terms_of(inner, exponent, t)
+    in_t = in_terms_of(inner, exponent, t)
     if in_t is None or in_t.has(Z) or sp.degree(_numerator(output - in_t), t) != 1:
         return None
     slope, rest = sp.Poly(_numerator(output - in_t), t).all_coeffs()
     return sp.exp(exponent), sp.cancel(-rest / slope)
 
 
-def _nesting(expr: sp.Expr, known: dict[sp.Basic, int] | None = None) -> int:
+def nesting(expr: sp.Expr, known: dict[sp.Basic, int] | None = None) -> int:
     """How many exponentials stand in each other at most, counted over the distinct parts.
 
-    >>> _nesting(sp.exp(sp.tanh(Z)) + sp.exp(Z))
+    >>> nesting(sp.exp(sp.tanh(Z)) + sp.exp(Z))
     2
     """
     known = {} if known is None else known
     if expr not in known:
-        inside = max((_nesting(arg, known) for arg in expr.args), default=0)
+        inside = max((nesting(arg, known) for arg in expr.args), default=0)
         known[expr] = inside + isinstance(expr, (sp.exp, *_HYPERBOLIC))
     return known[expr]
 
@@ -90,11 +90,11 @@ def _branch_by_branch(formula: sp.Piecewise) -> sp.Expr | None:
 def _eliminate(formula: sp.Expr, slope: sp.Expr) -> sp.Expr | None:
     """``slope`` with the exponential taken out by way of ``formula``; ``None`` where that fails."""
     t, d = sp.Symbol("t", positive=True), sp.Symbol("d", real=True)
-    exponent = _common_exponent(formula, slope)
+    exponent = common_exponent(formula, slope)
     if exponent is None:
         return None
     output, inner = (sp.exp(OUTPUT), formula.args[0]) if isinstance(formula, sp.log) else (OUTPUT, formula)
-    in_t, slope_in_t = (_in_terms_of(expr, exponent, t) for expr in (inner, slope))
+    in_t, slope_in_t = (in_terms_of(expr, exponent, t) for expr in (inner, slope))
     if in_t is None or slope_in_t is None or in_t.has(Z) or not in_t.has(t):
         return None
     if not _follows(slope_in_t, in_t, t):
@@ -125,7 +125,7 @@ def _follows(slope: sp.Expr, output: sp.Expr, t: sp.Symbol) -> bool:
     return divides(same_output, same_slope)
 
 
-def _common_exponent(*exprs: sp.Expr) -> sp.Expr | None:
+def common_exponent(*exprs: sp.Expr) -> sp.Expr | None:
     """The ``u`` for which every exponential in the expressions is a power of ``exp(u)``."""
     exponents = sorted(set().union(*(expr.atoms(sp.exp) for expr in exprs)), key=sp.default_sort_key)
     # An exponent that holds an exponential is no multiple of that one's own: nothing has to be cancelled.
@@ -138,7 +138,7 @@ def _common_exponent(*exprs: sp.Expr) -> sp.Expr | None:
     return first * sp.gcd_list(ratios) if len(ratios) > 1 else first
 
 
-def _in_terms_of(expr: sp.Expr, exponent: sp.Expr, t: sp.Symbol) -> sp.Expr | None:
+def in_terms_of(expr: sp.Expr, exponent: sp.Expr, t: sp.Symbol) -> sp.Expr | None:
     powers = {e: t ** sp.cancel(e.args[0] / exponent) for e in expr.atoms(sp.exp)}
     replaced = expr.xreplace(powers)
     return replaced if replaced.is_rational_function(t, Z) else None

@@ -85,7 +85,9 @@ def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     findings = tuple(checker.check(equality) for equality in claimed)
     about = {"network": network.name, "fingerprint": network.fingerprint, "route": derivation.route}
     title = literal(network.title or words.picture("network", name=network.name))
-    certificate = Certificate(findings, {**about, "forms": list(forms)})
+    weak = [line.data() for line in derivation.weak_lines]
+    saturation = {"saturation": weak} if weak else {}
+    certificate = Certificate(findings, {**about, "forms": list(forms), **saturation})
     about_it = (network.name, network.fingerprint, title, names.notation)
     return Document(*about_it, forms, sections, certificate, words, notes)
 

@@ -11,10 +11,11 @@ from symbackprop.algebra.elimination import Z
 from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.algebra.indices import split_product
 from symbackprop.algebra.rules import Context, factor_out, output_entry, powers
-from symbackprop.numerics.forms import ExpOfSum, LogAbsExpm1, LogOneMinusExp, LogOneMinusExpExp
+from symbackprop.numerics.forms import LogAbsExpm1, LogOneMinusExp, Softplus
 from symbackprop.numerics.logarithms import (
     SATURATING,
     Definitions,
+    exp_of_logarithms,
     logarithm,
     one_minus_erf,
     with_definitions,
@@ -114,21 +115,27 @@ def _in_logarithms(slope: ScalarFunction, below: list[sp.Expr], definitions: Def
     """f'(z)/a^p = exp(log f'(z) - p log a), where both logarithms are understood and f' has one sign."""
     formula = as_product(derivative(slope.formula, Z)).xreplace({Z: slope.args[0]})
     sign = -1 if formula.could_extract_minus_sign() else 1
-    above = _logarithm_of_one_sign(sign * formula)
+    above = logarithm_of_one_sign(sign * formula)
     powers_below = [factor.as_base_exp() for factor in below]
     logs = [logarithm(as_product(with_definitions(base, definitions))) for base, _ in powers_below]
     if above is None or None in logs:
         return None
     total = above + sum(exponent * log for (_, exponent), log in zip(powers_below, logs, strict=True))
-    return sign * ExpOfSum(sp.expand(total))
+    return sign * exp_of_logarithms(total)
 
 
-def _logarithm_of_one_sign(value: sp.Expr) -> sp.Expr | None:
+def logarithm_of_one_sign(value: sp.Expr) -> sp.Expr | None:
     """The logarithm of a product all of whose factors are positive; ``None`` where one may not be."""
     found = logarithm(value)
-    if found is None or found.has(LogAbsExpm1, LogOneMinusExp, LogOneMinusExpExp):
+    if found is None or found.has(LogAbsExpm1, sp.I) or not all(map(_below_one, found.atoms(LogOneMinusExp))):
         return None
     return found if all(log.args[0].is_positive for log in found.atoms(sp.log)) else None
+
+
+def _below_one(log: LogOneMinusExp) -> bool:
+    """Whether 1 - exp(u) is positive for every u that there is: u is a negative number times a size."""
+    number, factor = log.args[0].as_coeff_Mul()
+    return bool(number.is_negative) and isinstance(factor, sp.exp | Softplus)
 
 
 def _is_below(factor: sp.Expr, output: sp.Expr) -> bool:

@@ -13,9 +13,10 @@ import sympy as sp
 from symbackprop.algebra.equations import Equation
 from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.algebra.indices import outermost
-from symbackprop.algebra.rules import powers
+from symbackprop.algebra.rules import everywhere, powers
 from symbackprop.network import argument
 from symbackprop.numerics.forms import (
+    ExpOfSum,
     LogAbsExpm1,
     LogErfc,
     LogOneMinusExp,
@@ -24,7 +25,7 @@ from symbackprop.numerics.forms import (
     Softplus,
 )
 
-_MOST_TERMS = 3
+_MOST_TERMS = 6
 _HYPERBOLIC = (sp.tanh, sp.sinh, sp.cosh)
 SATURATING = (sp.exp, sp.erf, *_HYPERBOLIC)
 """Functions that make an output come so near to a bound that rounding makes it equal."""
@@ -74,7 +75,7 @@ def logarithm(value: sp.Expr) -> sp.Expr | None:
     """
     value = value.rewrite(_HYPERBOLIC, sp.exp) if value.has(*_HYPERBOLIC) else value
     above, below = sp.fraction(sp.together(value))
-    above = sp.expand(above) if isinstance(above, sp.Add) else above
+    above = sp.Mul(*(_expanded(base) ** exponent for base, exponent in powers(above).items()))
     factors = [
         (base, sign * e) for sign, side in ((1, above), (-1, below)) for base, e in powers(side).items()
     ]
@@ -87,6 +88,15 @@ def logarithm(value: sp.Expr) -> sp.Expr | None:
     if either and not (len(either) == 1 and either[0].is_odd and rest.is_positive):
         terms, rest = [_of_size(term) for term in terms], sp.Abs(rest)
     return sp.Add(*terms, sp.S.Zero if rest == 1 else sp.log(rest))
+
+
+def _expanded(value: sp.Expr) -> sp.Expr:
+    """A sum multiplied out, unless what it was is understood and what it becomes isn't: (1+e^u)^(3/2) - 1."""
+    if not isinstance(value, sp.Add):
+        return value
+    found = sp.expand(value)
+    lost = isinstance(found, sp.Add) and _of_sum(found) is None and _of_sum(value) is not None
+    return value if lost else found
 
 
 _ONE_SIGN = (LogOneMinusExp, LogOneMinusExpExp)
@@ -103,11 +113,21 @@ def _of_factor(base: sp.Expr) -> sp.Expr | None:
     if isinstance(base, sp.Add):
         return _of_sum(base)
     if isinstance(base, sp.log):
-        inner = one_plus_exp(base.args[0])
+        inner = _one_and(base.args[0])
         return None if inner is None else LogSoftplus(inner)
     if isinstance(base, sp.Sum):
         return sp.log(base) if isinstance(outermost(base)[0], sp.exp) else None
     return sp.log(base) if base.is_positive else None
+
+
+def _one_and(value: sp.Expr) -> sp.Expr | None:
+    """u if a value is 1 + exp(u), where exp(u) may be a sum of exponentials."""
+    inner = one_plus_exp(value)
+    if inner is not None or not isinstance(value, sp.Add):
+        return inner
+    number, rest = value.as_coeff_Add()
+    signs = [_signed_log(term)[0] for term in sp.Add.make_args(rest)]
+    return _of_sum(rest) if number == 1 and isinstance(rest, sp.Add) and min(signs) > 0 else None
 
 
 def _of_sum(base: sp.Add) -> sp.Expr | None:
@@ -135,6 +155,7 @@ def log_one_minus_exp(exponent: sp.Expr) -> sp.Expr:
     >>> log_one_minus_exp(-2 * sp.exp(z)), log_one_minus_exp(-(z**2))
     (LogOneMinusExpExp(z + log(2)), LogOneMinusExp(-z**2))
     """
+    exponent = flip_softplus(exponent) if isinstance(exponent, sp.Add) else exponent
     number, factor = exponent.as_coeff_Mul()
     inner = {sp.exp: lambda u: u, Softplus: LogSoftplus}.get(factor.func)
     if inner is None or not number.is_negative:
@@ -176,6 +197,19 @@ def one_minus_erf(expr: sp.Expr) -> sp.Expr | None:
     return -sign * function.args[0] if is_tail else None
 
 
+def number_and_sum(value: sp.Expr) -> sp.Expr | None:
+    """The logarithm of c + sum_i exp(u_i) for a positive number c, by that of the sum.
+
+    >>> z, (i, n) = sp.IndexedBase("z", real=True), sp.symbols("i n", integer=True, positive=True)
+    >>> print(number_and_sum(1 + sp.Sum(sp.exp(z[i]), (i, 1, n))))
+    Softplus(log(Sum(exp(z[i]), (i, 1, n))))
+    """
+    number, rest = value.as_coeff_Add()
+    if not number.is_positive or not isinstance(rest, sp.Sum) or not isinstance(outermost(rest)[0], sp.exp):
+        return None
+    return sp.log(number) + Softplus(sp.log(rest) - sp.log(number))
+
+
 def all_but_one(expr: sp.Add) -> sp.Sum | None:
     """sum_i f(i) - f(j) as the sum over every i but j.
 
@@ -198,3 +232,62 @@ def all_but_one(expr: sp.Add) -> sp.Sum | None:
 def without(bound: sp.Symbol, index: sp.Expr) -> sp.Expr:
     """1 - [i = j]: the factor that leaves one term out of a sum."""
     return 1 - sp.KroneckerDelta(bound, index)
+
+
+def flip_softplus(node: sp.Add) -> sp.Expr:
+    """softplus(-u) + u = softplus(u), which is not the difference of two large numbers."""
+    for term in node.args:
+        flipped = _flipped(term)
+        if flipped is not None and flipped[0] in node.args:
+            others = [t for t in node.args if t not in (term, flipped[0])]
+            return sp.Add(flipped[1], *others)
+    return node
+
+
+def _flipped(term: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
+    """For c softplus(u): the companion -c u of which it takes to make c softplus(-u), and that."""
+    softplus = [f for f in sp.Mul.make_args(term) if isinstance(f, Softplus)]
+    if len(softplus) != 1:
+        return None
+    inner = softplus[0].args[0]
+    if inner.has(sp.exp) and inner.could_extract_minus_sign():
+        return None
+    coefficient = term / softplus[0]
+    return sp.expand_mul(-coefficient * inner), coefficient * Softplus(-inner)
+
+
+def exp_of_logarithms(total: sp.Expr) -> sp.Expr:
+    """The exponential of a sum of logarithms, in which no two large numbers are subtracted."""
+    return ExpOfSum(_shared(sp.expand(_flipped_open(total))))
+
+
+def _shared(total: sp.Expr) -> sp.Expr:
+    """c softplus(u) + d u with c and d of two signs as multiples of softplus(u) and softplus(-u) of one.
+
+    >>> z = sp.Symbol("z", real=True)
+    >>> _shared(z - 3 * Softplus(z))
+    -Softplus(-z) - 2*Softplus(z)
+    """
+    for softplus in sorted(total.atoms(Softplus), key=sp.default_sort_key):
+        (u,) = softplus.args
+        slope, variable = (u - u.as_coeff_Add()[0]).as_coeff_Mul()
+        c, d = total.coeff(softplus), total.coeff(variable) / slope
+        if c.is_number and d.is_number and c * d < 0 and not u.has(sp.exp):
+            d = sp.sign(d) * min(abs(c), abs(d))
+            total = sp.expand(total - d * u + d * (softplus - Softplus(sp.expand(-u))))
+    return total
+
+
+def _flipped_open(log: sp.Expr) -> sp.Expr:
+    """softplus(c exp(u)) = c exp(u) + softplus(-c exp(u)): what is large in it stands in the open."""
+    return everywhere(_opened_softplus, log)
+
+
+def _opened_softplus(node: sp.Expr) -> sp.Expr:
+    if (
+        isinstance(node, Softplus)
+        and node.args[0].has(sp.exp)
+        and not node.args[0].could_extract_minus_sign()
+    ):
+        return node.args[0] + Softplus(-node.args[0])
+    return node

@@ -8,6 +8,7 @@ a few of the forms are functions with a name, which the code printer knows how t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 import sympy as sp
 
@@ -16,14 +17,18 @@ from symbackprop.algebra.indices import cases
 from symbackprop.algebra.rules import everywhere, powers
 from symbackprop.numerics.cancellation import cancelled, opened_complement
 from symbackprop.numerics.complements import cancelled_poles
-from symbackprop.numerics.forms import Erfc, Erfcx, Expm1, ExpOfSum, Exprel, Sigmoid, Softplus
+from symbackprop.numerics.floats import FORMATS, PLACES, NotFollowed, failures
+from symbackprop.numerics.forms import Erfc, Erfcx, Expm1, ExpOfSum, Exprel, LogOneMinusExp, Sigmoid, Softplus
 from symbackprop.numerics.logarithms import (
+    flip_softplus,
     log_one_minus_exp,
+    number_and_sum,
     one_minus_erf,
     one_plus_exp,
     opened_logarithm,
     with_definitions,
 )
+from symbackprop.numerics.rescues import in_danger, rescued
 
 
 def stable(expr: sp.Expr, definitions: Mapping[str, Equation] | None = None) -> sp.Expr:
@@ -41,6 +46,41 @@ def stable(expr: sp.Expr, definitions: Mapping[str, Equation] | None = None) -> 
     tanh(z)
     """
     known = definitions or {}
+    if isinstance(expr, sp.Sum) and not expr.function.has(sp.Sum):
+        return expr.func(stable(expr.function, known), *expr.limits)
+    number, rest = expr.as_coeff_Mul()
+    if isinstance(rest, sp.Sum) and number != 1:
+        return sp.Mul(number, stable(rest, known))
+    form = _formed(expr, known)
+    if not expr.has(sp.Sum) and in_danger(form, known):
+        others = (everywhere(_bounded, everywhere(_stable_node, o)) for o in rescued(expr, known))
+        form = _best([form, *others], expr, known)
+    return everywhere(lambda node: sp.exp(*node.args) if isinstance(node, ExpOfSum) else node, form)
+
+
+def _best(forms: list[sp.Expr], expr: sp.Expr, known: Mapping[str, Equation]) -> sp.Expr:
+    """The form that is wrong at the fewest places, the first of several."""
+    fewest, best = len(PLACES) * len(FORMATS) + 1, forms[0]
+    for form in forms:
+        try:
+            count = sum(1 for _ in failures(expr, form, known, stable_formula))
+        except NotFollowed:
+            return next((form for form in forms if not in_danger(form, known)), forms[0])
+        if count < fewest:
+            fewest, best = count, form
+        if not fewest:
+            break
+    return best
+
+
+@cache
+def stable_formula(formula: sp.Expr) -> sp.Expr:
+    """The form that the code has of an activation's formula, or of its slope's."""
+    return stable(formula)
+
+
+def _formed(expr: sp.Expr, known: Mapping[str, Equation]) -> sp.Expr:
+    """The form that the rules lead to, one after the other."""
     opened = cancelled_poles(expr, known)
     opened = everywhere(lambda node: opened_logarithm(node, known), opened)
     opened = everywhere(_tanh_quotient, everywhere(lambda node: cancelled(node, known), opened))
@@ -48,19 +88,20 @@ def stable(expr: sp.Expr, definitions: Mapping[str, Equation] | None = None) -> 
     formed = everywhere(_stable_node, opened)
     if formed.has(sp.exp):
         formed = everywhere(_stable_node, everywhere(_of_two_exponentials, formed))
-    bounded = everywhere(_bounded, formed)
-    return everywhere(lambda node: sp.exp(*node.args) if isinstance(node, ExpOfSum) else node, bounded)
+    return everywhere(_bounded, formed)
 
 
 def _stable_node(node: sp.Expr) -> sp.Expr:
     if isinstance(node, sp.Pow):
-        return _sigmoid_power(node)
+        return _product(node) if number_and_sum(node.base) is not None else _sigmoid_power(node)
     if isinstance(node, sp.Mul):
         return _product(node)
     if isinstance(node, sp.log):
         return _softplus(node)
     if isinstance(node, sp.Add):
         return _difference(node)
+    if isinstance(node, LogOneMinusExp):
+        return log_one_minus_exp(*node.args)
     return _clamped(node) if isinstance(node, sp.Piecewise) else node
 
 
@@ -97,7 +138,7 @@ def _softplus(node: sp.log) -> sp.Expr:
 
 def _product(node: sp.Mul) -> sp.Expr:
     """exp(u) sigmoid(-u) = sigmoid(u), and the quotients of differences and sums that are tanh."""
-    factors = _absorbed(powers(node))
+    factors = _share(_absorbed(powers(node)))
     for base in [b for b in factors if isinstance(b, Erfc)]:
         factors = _scaled_tail(factors, base)
     for base in [b for b in factors if isinstance(b, Softplus)]:
@@ -106,6 +147,24 @@ def _product(node: sp.Mul) -> sp.Expr:
         factors = _quotient(factors, base)
     factors = _absorbed(_joined(_tanh(factors) or factors))
     return sp.Mul(*(base**exponent for base, exponent in factors.items()))
+
+
+def _share(factors: dict[sp.Expr, sp.Expr]) -> dict[sp.Expr, sp.Expr]:
+    """exp(u) (c + S)^-n = exp(u - n log(c + S)) for a sum S of exponentials over an index."""
+    logs = {base: _log_of_share(base, exponent) for base, exponent in factors.items()}
+    if not any(log is not None for log in logs.values()):
+        return factors
+    rest = {b: e for b, e in factors.items() if logs[b] is None and not isinstance(b, sp.exp)}
+    inside = [e * b.args[0] for b, e in factors.items() if isinstance(b, sp.exp)]
+    return {**rest, ExpOfSum(sp.expand(sp.Add(*inside, *filter(None, logs.values())))): sp.S.One}
+
+
+def _log_of_share(base: sp.Expr, exponent: sp.Expr) -> sp.Expr | None:
+    """The logarithm of (c + S)^-n, or of what it has become."""
+    if isinstance(base, ExpOfSum):
+        return exponent * base.args[0]
+    log = number_and_sum(base) if exponent.is_negative else None
+    return None if log is None else exponent * log
 
 
 def _absorbed(factors: dict[sp.Expr, sp.Expr]) -> dict[sp.Expr, sp.Expr]:
@@ -223,26 +282,7 @@ def _difference(node: sp.Add) -> sp.Expr:
         if isinstance(factor, sp.tanh) and number != 0 and abs(coefficient) == abs(number):
             turned = 2 * number * Sigmoid(2 * coefficient / number * factor.args[0])
             return sp.Add(turned, *(t for t in terms if t != term))
-    return _flip_softplus(node)
-
-
-def _flip_softplus(node: sp.Add) -> sp.Expr:
-    for term in node.args:
-        flipped = _flipped(term)
-        if flipped is not None and flipped[0] in node.args:
-            others = [t for t in node.args if t not in (term, flipped[0])]
-            return sp.Add(flipped[1], *others)
-    return node
-
-
-def _flipped(term: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
-    """For c softplus(u): the companion -c u of which it takes to make c softplus(-u), and that."""
-    softplus = [f for f in sp.Mul.make_args(term) if isinstance(f, Softplus)]
-    if len(softplus) != 1:
-        return None
-    inner = softplus[0].args[0]
-    coefficient = term / softplus[0]
-    return sp.expand_mul(-coefficient * inner), coefficient * Softplus(-inner)
+    return flip_softplus(node)
 
 
 def _of_two_exponentials(node: sp.Expr) -> sp.Expr:
@@ -277,7 +317,7 @@ def _bounded(node: sp.Expr) -> sp.Expr:
         return _bounded_product(node)
     if isinstance(node, sp.exp | Expm1 | Exprel | Softplus | ExpOfSum):
         signs: tuple[int, ...] = (-1,)
-    elif isinstance(node, sp.tanh | sp.erf | Erfc | Sigmoid):
+    elif isinstance(node, sp.tanh | sp.erf | sp.atan | Erfc | Sigmoid):
         signs = (-1, 1)
     else:
         return node
