@@ -17,10 +17,12 @@ from symbackprop.cli import cli
 from symbackprop.layout.document import Document
 from symbackprop.media import katex
 from symbackprop.media.html import page as page_of_derivation
+from symbackprop.media.listing import lines_by_label
 from symbackprop.notation.notation import notations
 from symbackprop.spec.catalogue import FORMS
 
 ROOT = Path(__file__).parent.parent
+OTHERS = sorted({path.stem for path in (ROOT / "examples").glob("*.toml")} - {"two-two-two"})
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 
 
@@ -126,6 +128,15 @@ def test_a_line_of_code_stands_beside_the_equation_that_it_computes() -> None:
     module = sb.derive(sb.load(ROOT / "examples" / "two-two-two.toml")).code
     whole = re.search(r"<pre[^>]*><code>(.*?)</code></pre>", text, re.S)
     assert whole is not None and html.unescape(re.sub("<[^>]*>", "", whole[1])) == module
+
+
+@pytest.mark.parametrize("name", ["two-two-two", *(pytest.param(n, marks=pytest.mark.slow) for n in OTHERS)])
+def test_every_row_has_its_mark_and_every_line_of_code_its_equation(name: str) -> None:
+    rows = re.findall(r'(?s)<li class="row[^>]* id="([^"]*)">(.*?)</li>', page_of(name))
+    assert len(rows) > 50 and all('class="check ' in row for _, row in rows)
+    with_code = {label for label, row in rows if 'class="line-of-code"' in row}
+    module = sb.derive(sb.load(ROOT / "examples" / f"{name}.toml")).code
+    assert lines_by_label(module).keys() <= with_code
 
 
 @pytest.mark.parametrize("notation", list(notations()))

@@ -21,6 +21,7 @@ from symbackprop.media import katex
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
 ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.toml"))
 PAGES = ("two-two-two", "mlp-784-128-64-10", "any-depth")
 WIDTHS = (1280, 400)
 FLAGS = """
@@ -188,7 +189,7 @@ def test_wide_formulas_can_be_reached_by_the_keyboard(chromium: Browser) -> None
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("file", ["index.html", "layers/layers.html", "brilliant/brilliant.html"])
+@pytest.mark.parametrize("file", ["index.html", *(f"{name}/{name}.html" for name in EXAMPLES)])
 def test_the_gallery_opens_from_its_folder(file: str, width: int, chromium: Browser) -> None:
     chromium.open((ROOT / "output" / file).as_uri(), width)
     assert chromium.logs() == []
@@ -377,7 +378,7 @@ def test_pointing_lights_up_the_place_in_the_picture_and_the_other_way_round(
     assert set(chromium.run(in_picture)) == {key}
     lit, plain = chromium.run(
         "const all = [...document.querySelectorAll('#page-picture text[data-sbp]')];"
-        "const colour = (lit) => getComputedStyle(all.find((e) => e.matches('.lit') === lit)).fill;"
+        "const colour = (lit) => getComputedStyle(all.find((e) => e.matches('.lit') === lit)).stroke;"
         "return [colour(true), colour(false)]"
     )
     assert lit != plain

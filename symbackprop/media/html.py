@@ -317,7 +317,9 @@ class _Page:
         return next(n for n, each in enumerate(chains(self.document.sections), 1) if each is chain)
 
     def _row(self, row: Row, left: str) -> Keys:
+        number, left = _numbered(left)
         return {
+            "number": escape(number),
             "left": self.formula(left) if left else "",
             "sign": "=" if row.sign == "=" else self.formula(row.sign, False),
             "right": [self.formula(line) for line in row.lines],
@@ -416,6 +418,16 @@ def _how(finding: Finding, words: Words) -> str:
     numbers = {"residual": finding.residual, "entries": finding.entries}
     text = words.page["how"].format(method=words.method(finding.method), **numbers)
     return text + (words.page["same_as"].format(label=finding.same_as) if finding.same_as else "")
+
+
+def _numbered(left: str) -> tuple[str, str]:
+    r"""The number of a step, if the left side begins with one, and the rest.
+
+    >>> _numbered(r"\sbpstep{2} \sbpcost")
+    ('2.', '\\sbpcost')
+    """
+    found = re.match(r"\\sbpstep\{(\w+)\} ", left)
+    return (f"{found[1]}.", left[found.end() :]) if found else ("", left)
 
 
 def _comma(words: str) -> str:
