@@ -16,8 +16,10 @@ from click.testing import CliRunner
 import symbackprop as sb
 from symbackprop.cli import cli
 from symbackprop.errors import SpecError, SymbackpropError
+from symbackprop.layout.document import Paragraph
 from symbackprop.layout.manner import Manner
 from symbackprop.media.files import Order, article_sources, slide_files
+from symbackprop.notation.notation import load_notation
 from symbackprop.notation.style_package import style_package
 from symbackprop.notation.words import (
     TABLES,
@@ -324,3 +326,43 @@ def test_a_language_of_tex_has_a_plain_name(tmp_path: Path) -> None:
     )
     with pytest.raises(SpecError, match=r"hyphenation.*the name that TeX has"):
         load_words(str(tmp_path / "own.toml"))
+
+
+# --- words of a notation ---------------------------------------------------------------------------
+
+
+def test_a_notation_has_its_own_words_outside_formulas_and_gaps() -> None:
+    words = load_words().with_own({"unit": "neuron", "units": "neurons", "cost": "loss"})
+    assert words.texts["counted_from_zero"] == "The neurons of a layer are counted from $0$."
+    assert words.headings["cost"] == "The loss"
+    for key, sentence in load_words().texts.items():
+        assert placeholders(words.texts[key]) == placeholders(sentence)
+        assert re.findall(r"\$[^$]*\$", words.texts[key]) == re.findall(r"\$[^$]*\$", sentence)
+    assert load_words().with_own({}) is load_words()
+
+
+def test_captions_and_sentences_speak_as_the_notation_does() -> None:
+    derivation = sb.derive(sb.load("2-2-1"))
+    brilliant = derivation.document("brilliant", ("index",))
+    told = " ".join(b.text for s in brilliant.sections for b in s.blocks if isinstance(b, Paragraph))
+    assert "A node of a hidden layer acts on the error function" in told and " unit" not in told
+    caption = derivation.pictures("layers")["network"].drawing.caption
+    assert "In a neuron stand" in caption and "unit" not in caption
+    assert "unit" in derivation.pictures()["network"].drawing.caption
+
+
+@pytest.mark.parametrize(
+    ("table", "place"),
+    [
+        ('[words]\nen = "neuron"', "words.en"),
+        ('[words.en]\nunit = "$x$"', "words.en.unit"),
+        ("[words.en]\nunit = 3", "words.en.unit"),
+        ('[words.en]\nUnit = "node"', "words.en.Unit"),
+    ],
+)
+def test_words_of_a_notation_that_are_none_are_refused(table: str, place: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f'description = "mine"\nlike = "nielsen"\n{table}\n', "utf-8")
+    with pytest.raises(SpecError, match=r"unit = .neuron.|table of a language") as refused:
+        load_notation(str(file))
+    assert place in str(refused.value)

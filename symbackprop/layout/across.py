@@ -23,6 +23,7 @@ Shown = Callable[[Row, str], str]
 
 _EMPTY: Cell = ("", "")
 _SIGN, _BETWEEN, _NUMBER = 2.7, 2.0, 5.5
+_OVER = 1.0
 _SHORT = 17.0
 """A result of up to so many characters has a column of its own."""
 
@@ -78,8 +79,11 @@ class _Maker:
         """As many rows on a line as fit; short results in a column of their own."""
         several = [chain for chain in chains if len(chain.rows) > 1]
         ends = [self.width(line) for chain in several for line in chain.rows[-1].lines]
-        apart = bool(ends) and max(ends) <= _SHORT
-        room = self.room - (max(ends) + _SIGN + _BETWEEN if apart else 0.0)
+        short = bool(ends) and max(ends) <= _SHORT
+        room = self.room - (max(ends) + _SIGN + _BETWEEN if short else 0.0)
+        firsts = (self.width(line) for c in several for row in c.rows[:-1] for line in row.lines)
+        apart = short and max(firsts) + _SIGN <= room + _OVER
+        room = room if apart else self.room
         found = (self.lines(chain, room, apart and len(chain.rows) > 1) for chain in chains)
         return Across(1 + apart, tuple(tuple(lines) for lines in found))
 

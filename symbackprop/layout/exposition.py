@@ -64,6 +64,7 @@ def lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
 def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     network, words = derivation.network, load_words(manner.language)
     notation = load_notation(manner.notation).in_words(words)
+    words = words.with_own(notation.own_words(words.language))
     check_letters(derivation.model, notation)
     names = names_of(derivation, notation)
     writer = Writer(derivation, names, manner.budget, manner.digits, words)

@@ -6,7 +6,7 @@ the widest left side, right side and reason of them, and each display makes its 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -29,6 +29,9 @@ from symbackprop.printing.measure import rendered_width
 from symbackprop.rendering.prose import tex
 
 Keys = dict[str, object]
+
+_NEARLY, _CANDIDATES = 0.85, 4
+"""What is estimated at this share of the widest piece may be wider, and so many pieces are measured."""
 
 
 @dataclass(frozen=True)
@@ -197,25 +200,26 @@ def _lines_across(displays: Groups, paper: Paper) -> Iterator[list[Line]]:
 
 @dataclass(frozen=True)
 class _Columns:
-    """The widest left side, right side and remark that a display has room for; ``paper`` measures them."""
+    """What may be widest of the left sides, right sides and remarks that a display has room for."""
 
-    left: str
-    right: str
-    beside: str
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    beside: tuple[str, ...]
     paper: Paper
 
     @classmethod
     def of(cls, lines: Sequence[Line], paper: Paper) -> _Columns:
         """The columns of lines: one with nothing beside it may run on where others have remarks."""
-        beside = max(lines, key=lambda line: line.taken)
-        explained = [line for line in lines if line.beside or not beside.beside]
-        left = max((line.left for line in lines), key=paper.width)
-        right = max((line.cells[0][1] for line in explained), key=paper.width)
-        return cls(left, right, beside.beside, paper)
+        remarks = {line.beside: line.taken for line in lines if line.beside}
+        explained = [line for line in lines if line.beside or not remarks]
+        left = {line.left: paper.width(line.left) for line in lines}
+        right = {line.cells[0][1]: paper.width(line.cells[0][1]) for line in explained}
+        return cls(_widest(left), _widest(right), _widest(remarks), paper)
 
     def keys(self) -> Keys:
-        """What TeX is told."""
-        return {"left": self.left, "right": self.right, "beside": self.beside}
+        """What TeX is told; it measures."""
+        columns = {"left": self.left, "right": self.right, "beside": self.beside}
+        return {name: r" \cr ".join(column) for name, column in columns.items()}
 
     def held_by(self, lines: Sequence[Line]) -> Iterator[Line]:
         """Lines of which the first with a number makes room for the columns, and longer ones run on.
@@ -233,13 +237,19 @@ class _Columns:
 
     def runs_on(self, line: Line) -> bool:
         """Whether a line is longer than those that have something beside them."""
-        longer = self.paper.width(line.cells[0][1]) > self.paper.width(self.right)
+        longer = self.paper.width(line.cells[0][1]) > self.paper.width(self.right[0])
         return bool(self.beside) and not line.beside and longer
 
     @staticmethod
     def _running_on(line: Line) -> Line:
         ((sign, right),) = line.cells
         return replace(line, cells=((sign, rf"\sbpright{{{right}}}"),))
+
+
+def _widest(found: Mapping[str, float]) -> tuple[str, ...]:
+    """The widest of some pieces by estimate, and others that may come out as wide."""
+    ordered = sorted(found, key=lambda piece: -found[piece])
+    return tuple(piece for piece in ordered if found[piece] > _NEARLY * found[ordered[0]])[:_CANDIDATES]
 
 
 def _columns(runs: Sequence[_Run], paper: Paper) -> Iterator[_Columns | None]:

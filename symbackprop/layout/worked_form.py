@@ -21,6 +21,7 @@ from symbackprop.layout.document import Block, Chain, Display, Paragraph, Row, S
 from symbackprop.layout.worked import RATE, NumberLaboratory, Worked, ties
 from symbackprop.layout.writer import Writer
 from symbackprop.printing.latex import latex
+from symbackprop.printing.measure import rendered_width
 from symbackprop.printing.rounding import Rounded, quantities_in, rounded
 from symbackprop.printing.symbols import Names, whole
 
@@ -88,6 +89,8 @@ class _Lines:
     kind: str
     instance: Instance
     symbols: str = SYMBOLS
+    widest: str = ""
+    """The widest left side of the lines that these are among, if it is known."""
 
     @property
     def names(self) -> Names:
@@ -104,7 +107,7 @@ class _Lines:
         """The rows below a line in symbols."""
         put_in = {node: self.rounded(node) for node in quantities_in(expr)}
         result = _for_entry(self.rounded(expr), entry)
-        lines = self.put_in(put_in).lines(expr, left, after=result.latex)
+        lines = self.put_in(put_in).lines(expr, self.widest or left, after=result.latex)
         if lines not in ((result.latex,), (f"({result.latex})",)):
             claimed = Equality(f"{label}, step 2", entry, expr.xreplace(put_in), (), self.kind)
             yield Row(lines, equality=claimed, sign=_sign(all(n.exact for n in put_in.values())))
@@ -191,6 +194,13 @@ def _backward(lines: _Lines, number: int) -> Iterator[Block]:
     equations = lines.worked.derivation.equations
     deltas = [e for e in equations if e.quantity.role is not Role.GRADIENT]
     gradients = [e for e in equations if e.quantity.role is Role.GRADIENT]
+    sizes = {symbol: sp.Integer(size) for symbol, size in lines.worked.sizes.items()}
+    lefts = (
+        latex(as_partial(e.quantity, entry), lines.names)
+        for e in (*deltas, *gradients)
+        for entry, _ in written_out(e, sizes)
+    )
+    lines = replace(lines, widest=max(lefts, key=lambda left: rendered_width(left, lines.names.notation)))
     for equation in (*deltas, *gradients):
         yield Display(tuple(_entries(lines, equation, number)), across=True)
 

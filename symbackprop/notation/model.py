@@ -49,6 +49,7 @@ class NotationTable(Model):
     example: Table = Field(description="a table [example] that says how an example is marked")
     functions: Table = Field(description="a table [functions] with the letters of activation functions")
     macros: Table = Field({}, description="a table [macros] with definitions that replace ours")
+    words: Table = Field({}, description='a table [words.en] with words for ours, such as unit = "neuron"')
 
 
 class LayerTable(Model):

@@ -17,6 +17,7 @@ counting starts, whether biases are folded into the weights, what is a row and w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -95,6 +96,8 @@ class Notation:
     functions_layered: bool
     node_letters: str = ""
     """Letters for the nodes of a computation graph that come before those that are free."""
+    words: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    """For each language the words that it has in the place of ours."""
 
     def __getitem__(self, name: str) -> Macro:
         return self._by_name[name]
@@ -111,6 +114,14 @@ class Notation:
         """
         english = dict(zip(word_macros(load_words()), word_macros(words), strict=True))
         return replace(self, macros=tuple(english.get(macro, macro) for macro in self.macros))
+
+    def own_words(self, language: str) -> dict[str, str]:
+        """The words of this notation in a language, by ours.
+
+        >>> load_notation("brilliant").own_words("en")["unit"]
+        'node'
+        """
+        return dict(dict(self.words).get(language, ()))
 
     @cached_property
     def _by_name(self) -> dict[str, Macro]:
@@ -199,6 +210,7 @@ def _notation(name: str, tables: Tables, macros: tuple[Macro, ...]) -> Notation:
         output_has_letter=bool(tables["entry"]["output"]),
         functions_layered=layer["functions"] == "layered",
         node_letters=tables["letter"]["nodes"],
+        words=tuple((language, tuple(own.items())) for language, own in tables["words"].items()),
     )
 
 
@@ -228,7 +240,24 @@ def _checked(data: Mapping[str, Any], mistakes: Mistakes) -> Tables:
         for key, value in dict(tables.get(name, {})).items():
             if not isinstance(value, str) or not value.isascii():
                 mistakes.add((name, key), value, "this is LaTeX source in quotes, in ASCII")
+    _check_words(tables.get("words", {}), mistakes)
     return tables
+
+
+def _check_words(words: Mapping[str, Any], mistakes: Mistakes) -> None:
+    """Words are plain: in small letters what stands in our sentences, and what stands there instead."""
+    for language, own in words.items():
+        if not isinstance(own, Mapping):
+            mistakes.add(("words", language), own, "this is a table of a language, such as [words.en]")
+            continue
+        for word, instead in own.items():
+            if not (isinstance(instead, str) and _is_plain(instead) and _is_plain(word) and word.islower()):
+                wanted = 'this is a word in quotes for one of ours in small letters, such as unit = "neuron"'
+                mistakes.add(("words", language, word), instead, wanted)
+
+
+def _is_plain(text: str) -> bool:
+    return bool(re.fullmatch(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*", text))
 
 
 def _merged(base: Tables, data: Mapping[str, Any]) -> Tables:

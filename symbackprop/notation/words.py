@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 from symbackprop.errors import SpecError, SymbackpropError
@@ -59,10 +59,37 @@ class Words:
         """A word in a picture, or a sentence about it."""
         return self.pictures[key].format(**filled)
 
+    def with_own(self, own: Mapping[str, str]) -> Words:
+        """The same with words of a notation in the place of ours, in all that is said of a derivation.
+
+        >>> load_words().with_own({"unit": "node"}).reasons["folded"]
+        'the bias as the weight from node $0$'
+        """
+        if not own:
+            return self
+        spoken = (self.reasons, self.headings, self.texts, self.pictures)
+        changed = ({key: _in_own(value, own) for key, value in table.items()} for table in spoken)
+        reasons, headings, texts, pictures = changed
+        return replace(self, reasons=reasons, headings=headings, texts=texts, pictures=pictures)
+
     def method(self, english: str) -> str:
         """How something was checked, by what the certificate, which is in English, calls it."""
         known = {text: self.methods[key] for key, text in _english()["method"].items()}
         return ", ".join(known.get(part, part) for part in english.split(", "))
+
+
+def _in_own(sentence: str, own: Mapping[str, str]) -> str:
+    """A sentence with some words exchanged, those in its formulas and its gaps left alone."""
+    pattern = re.compile(rf"(?i)\b({'|'.join(map(re.escape, own))})\b")
+    parts = re.split(r"(\$[^$]*\$|\{[^{}]*\})", sentence)
+    return "".join(
+        part if at % 2 else pattern.sub(partial(_exchanged, own), part) for at, part in enumerate(parts)
+    )
+
+
+def _exchanged(own: Mapping[str, str], found: re.Match[str]) -> str:
+    word = own[found[0].lower()]
+    return word[:1].upper() + word[1:] if found[0][:1].isupper() else word
 
 
 def languages() -> dict[str, str]:

@@ -194,14 +194,15 @@ class _Layout:
             return 15.0 if self.fewer else 22.0
         whole = self.is_whole(before) and self.is_whole(after)
         most = max(len(self.indices(before)), len(self.indices(after)))
-        least = 56.0 + 18.0 * most if whole else self.written_width(before, after) if self.fewer else 76.0
-        return max(least, self.clearance(before, after))
+        least = 56.0 + 18.0 * most if whole else 54.0 if self.fewer else 76.0
+        written = 0.0 if whole else self.written_width(before, after)
+        return max(least, written, self.clearance(before, after))
 
     def written_width(self, before: sp.Expr, after: sp.Expr) -> float:
         """Room for the widest weight on a level line, with a piece of the line on either side."""
         last = [self.indices(layer)[-1] for layer in (after, before)]
         text, _ = self.entry(self.of("W", after), *(index for index in last if index is not None))
-        return max(54.0, self.measured(text, "weight") + 22.0)
+        return self.measured(text, "weight") + 22.0
 
     def clearance(self, before: sp.Expr, after: sp.Expr) -> float:
         """So far apart, the steepest line passes what stands above and below the units at its ends."""

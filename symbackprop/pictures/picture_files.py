@@ -73,6 +73,7 @@ def pictures_of(
     """
     model, words = derivation.model, words or load_words()
     shown = load_notation(notation) if isinstance(notation, str) else notation
+    words = words.with_own(shown.own_words(words.language))
     quantities = (*model.program.quantities.values(), *model.total.quantities.values())
     names = Names.of(quantities, model.sizes, shown, model.last_layer)
     drawings = {"network": network_drawing(model, names, words)} if "network" in wanted else {}
