@@ -625,3 +625,12 @@ def test_units_that_are_all_switched_off_make_no_false_alarm(activations):
     m = forward_model(from_mapping(spec))
     findings = check_program(m.program, reverse(m.program))
     assert all(finding.holds for finding in findings), [f.label for f in findings if not f.holds]
+
+
+def test_numbers_are_drawn_smaller_where_an_output_is_1_by_rounding() -> None:
+    """1 - exp(-exp(z)) is 1 to any number of digits where z is 8, and the cost has 1 - a below the line."""
+    layers = [{"size": 2, "activation": {"formula": text}} for text in ("4*z", "1-exp(-exp(z))")]
+    spec = {"name": "t", "input": {"size": 2}, "layers": layers, "cost": {"formula": "(log(a/(1-a))-y)**2"}}
+    model = forward_model(from_mapping(spec, "t"))
+    findings = check_program(model.program, reverse(model.program))
+    assert findings and all(finding.holds for finding in findings)

@@ -344,6 +344,18 @@ def test_routes_meet_for_hidden_coupled_layers(hidden, output):
         assert_routes_meet(model([*hidden, output], "squared_error", bias))
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    "hidden", ["z[j]-sum(z[i], i)", "z[j]/(1+sum(z[i]**2, i))", "z[j]*sum(tanh(z[i]), i)"]
+)
+def test_routes_meet_for_coupled_formulas_of_ones_own(hidden, bias):
+    """Without a bias SymPy makes one sum of a sum over the units and that of each unit's z."""
+    first = {"size": 2, "activation": {"formula": hidden}, "bias": bias}
+    layers = [first, {"size": 3, "activation": "sigmoid"}]
+    spec = {"name": "t", "input": {"size": 2}, "layers": layers, "cost": {"kind": "squared_error"}}
+    assert_routes_meet(forward_model(from_mapping(spec)))
+
+
 def test_eight_layers_take_a_few_seconds():
     program = model(["sigmoid"] * 8).program
     start = time.perf_counter()

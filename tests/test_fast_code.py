@@ -289,3 +289,22 @@ def test_code_is_chosen_by_the_model_and_can_be_forced():
         source(wide, "scalar")
     with pytest.raises(sb.SymbackpropError, match="code: 'fast': there are auto, arrays and scalar"):
         source(tiny(), "fast")
+
+
+def test_open_sizes_of_which_the_larger_counts():
+    """Temporaries of two layers of open sizes: which of them takes more is known when it runs."""
+    layers = [
+        {"size": "m", "activation": {"formula": "where(z>0,z**2,-z)"}},
+        {"size": "width", "activation": "elu"},
+        {"size": "classes", "activation": "exp"},
+    ]
+    spec = {"name": "open", "input": {"size": 1}, "layers": layers, "cost": {"kind": "squared_error"}}
+    module = sb.derive(sb.from_mapping(spec)).compile()
+    sizes, rng = {"m": 2, "width": 3, "classes": 4}, np.random.default_rng(0)
+    shapes = {"W1": (2, 1), "b1": (2,), "W2": (3, 2), "b2": (3,), "W3": (4, 3), "b3": (4,)}
+    parameters = {name: 0.5 * rng.standard_normal(shape) for name, shape in shapes.items()}
+    x, y = rng.standard_normal((5, 1)), rng.standard_normal((5, 4))
+    _, wanted = module.cost_and_gradients(parameters, x, y)
+    _, found = module.make_gradients(5, **sizes)(parameters, x, y)
+    for name, gradient in wanted.items():
+        np.testing.assert_allclose(found[name], gradient, rtol=1e-12, atol=1e-14)

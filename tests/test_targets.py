@@ -35,6 +35,7 @@ SPECS = {
     "left open": network((4, {"symbol": "g"}), (2, "arctan"), cost="absolute_error"),
     "coupled": network((4, "softmax"), (3, "log_softmax")),
     "pieces": network((4, "hard_sigmoid"), (2, "selu")),
+    "probit": network((4, "tanh"), (2, {"formula": "(1+erf(z))/2"}), cost="binary_cross_entropy"),
 }
 
 

@@ -338,13 +338,16 @@ class Laboratory:
         return self._drawn_small(turn, cited, seed, max(level, 1))
 
     def _drawn_small(self, turn: int, cited: Collection[str], seed: int, level: int) -> Instance:
-        """An instance whose numbers are not too large: inputs and parameters as small as that takes."""
+        """An instance whose numbers are not too large, and nowhere the inverse of what is 0 by rounding.
+
+        Inputs and parameters are drawn as small as that takes.
+        """
         kept = [fact for fact in self.facts if fact.name in cited]
         broken = [fact for fact in self.facts if fact.name not in cited]
         sizes, arithmetic = {**self._sizes(turn), **(self.sizes or {})}, ARITHMETICS[level]()
         draw = partial(Instance, self.program, sizes, arithmetic, seed, kept, broken, self.derivatives)
         for scale in SCALES:
-            with suppress(TooLarge):
+            with suppress(TooLarge, NoValue):
                 found = draw(scale=scale)
                 if level == 0 or found.largest < MOST:
                     return found

@@ -422,8 +422,10 @@ def _count(size: sp.Expr, binds: int = 0) -> str:
 
     >>> _count(sp.Integer(3)), _count(2 * sp.Symbol("n_1") + 1, 1)
     ('3', '(2 * n_1 + 1)')
+    >>> _count(sp.Max(*sp.symbols("m n")))
+    'max(m, n)'
     """
-    text = str(size).replace("*", " * ").replace(" *  * ", "**")
+    text = str(size).replace("*", " * ").replace(" *  * ", "**").replace("Max(", "max(")
     return f"({text})" if binds and not size.is_Integer and not size.is_Symbol else text
 
 

@@ -60,7 +60,7 @@ def _more_keys(
         (kernels, *(line for key in keys if key.endswith("_lines") for line in _lines(keys, key)))
     )
     if target.prefix == "xp":
-        kernels = in_every_function(kernels, SPACE.format("z"), "xp.")
+        kernels = in_every_function(kernels, SPACE, "xp.")
     return {
         "kernels_text": f"\n\n{kernels}" if kernels else "",
         "binary_functions": [n for n in ("maximum", "minimum", "logaddexp") if f"_{n}(" in text],

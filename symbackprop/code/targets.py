@@ -88,10 +88,13 @@ TARGETS: Mapping[str, Target] = {
 def in_every_function(text: str, line: str, used: str) -> str:
     """Put a line at the start of every function of a text that uses something.
 
-    >>> print(in_every_function('def f(z):\\n    \"\"\"f.\"\"\"\\n    return xp.exp(z)\\n', "xp = 1", "xp."))
+    ``{}`` in the line stands for the function's first argument.
+
+    >>> text = 'def f(z):\\n    \"\"\"f.\"\"\"\\n    return xp.exp(z)\\n'
+    >>> print(in_every_function(text, "xp = g({})", "xp."))
     def f(z):
         \"\"\"f.\"\"\"
-        xp = 1
+        xp = g(z)
         return xp.exp(z)
     <BLANKLINE>
     """
@@ -102,4 +105,6 @@ def in_every_function(text: str, line: str, used: str) -> str:
 
 
 def _with_line(function: str, line: str) -> str:
+    first = re.match(r"def \w+\((\w*)", function)
+    line = line.replace("{}", first[1] if first else "")
     return re.sub(r'(?s)\A(def .*?:\n    """.*?"""\n)', lambda match: f"{match[1]}    {line}\n", function)

@@ -18,6 +18,7 @@ from symbackprop.algebra.equations import Quantity, TotalPartial
 from symbackprop.algebra.indices import (
     cases,
     letters,
+    outermost,
     rename_bound,
     replaced,
     split_product,
@@ -73,6 +74,9 @@ def fold_composite(expr: sp.Expr, definitions: Table) -> sp.Expr:
             node = _fold_terms(node, sums, table)
         elif isinstance(node, sp.Mul | sp.Pow):
             node = _fold_factors(node, products, table)
+        elif isinstance(node, sp.Sum) and len(node.limits) > 1:
+            body, bound, size = outermost(node)
+            node = sp.Sum(fold(body), (bound, 1, size))
         return _latest(node, table)
 
     return rules.everywhere(fold, expr)
