@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import html
 import json
 import os
@@ -502,6 +503,32 @@ def test_lines_with_no_words_between_them_are_one_display_in_a_notebook(name: st
     rows = [row for display in displays for row in re.split(r" \\\\(?:\[8pt\])?\n", display)]
     assert sum("&" in row for row in rows) >= sum(len(chain.rows) for chain in chains(made))
     assert max(rendered_width(row.replace("&", ""), made.notation) for row in rows) < 110
+
+
+@pytest.mark.parametrize(
+    ("flavour", "ending"), [("md", ".md"), ("md-quarto", ".qmd"), ("md-myst", "-myst.md")]
+)
+def test_markdown_has_pictures_that_lie_beside_it(flavour: str, ending: str) -> None:
+    result = run("derive", EXAMPLES[TINY], "--form", "index", "--form", "graph", "--to", flavour)
+    folder = Path(result.stdout.splitlines()[0]).parent
+    text = (folder / f"{TINY}{FLAVOURS[flavour].ending}").read_text("utf-8")
+    places = [(found.start(), found[1]) for found in re.finditer(r"(?:src=\"|\]\()([\w-]+\.svg)", text)]
+    assert [name for _, name in places] == [f"{TINY}-network.svg", f"{TINY}-graph.svg"]
+    assert all((folder / name).read_text("utf-8").startswith("<svg") for _, name in places)
+    assert (
+        places[0][0]
+        < text.index("# The network\n\nEvery")
+        < text.index("# The computation graph")
+        < places[1][0]
+    )
+
+
+def test_a_notebook_holds_its_pictures() -> None:
+    result = run("derive", EXAMPLES[TINY], "--form", "index", "--form", "graph", "--to", "ipynb")
+    book = json.loads(Path(result.stdout.splitlines()[-1]).read_text("utf-8"))
+    text = "".join("".join(cell["source"]) for cell in book["cells"])
+    found = re.findall(r"\(data:image/svg\+xml;base64,([^)]*)\)", text)
+    assert [base64.b64decode(each).startswith(b"<svg") for each in found] == [True, True]
 
 
 def test_a_training_rule_reaches_the_notebook_and_the_page(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ need pdflatex: what is missing then is said when everything else is written.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -122,10 +123,17 @@ class Order:
     @cached_property
     def drawings(self) -> dict[str, Drawing]:
         """The same by what they show."""
-        found = self.pictures_if_any
-        wanted = ("network", *(section.picture for section in self.document.sections))
-        drawings = {key: found[key].drawing for key in wanted if key in found}
+        drawings = {key: picture.drawing for key, picture in self.shown.items()}
         return {key: drawing for key, drawing in drawings.items() if drawing.frame.width <= WIDEST}
+
+    @cached_property
+    def shown(self) -> dict[str, Picture]:
+        """The network, and what a section is about, where a picture may be of any width."""
+        wanted = dict.fromkeys(("network", *(s.picture for s in self.document.sections if s.picture)))
+        try:
+            return self.drawn([*wanted])
+        except NoRule:
+            return {}
 
     def failed(self) -> list[str]:
         """The labels of the equalities that did not pass their check, in whatever was laid out so far."""
@@ -187,21 +195,36 @@ def page_files(order: Order) -> dict[str, Content]:
 
 
 def markdown_file(flavour: str, order: Order) -> dict[str, Content]:
-    """The derivation in a flavour of Markdown."""
+    """The derivation in a flavour of Markdown, and the pictures in it."""
     from symbackprop.media.markdown import FLAVOURS, markdown
 
-    return {f"{order.name}{FLAVOURS[flavour].ending}": markdown(order.screen, flavour)}
+    kind = FLAVOURS[flavour]
+    files: dict[str, Content] = {f"{each.drawing.name}.svg": each.to_svg() for each in order.shown.values()}
+    images = {
+        key: kind.image(each.drawing, f"{each.drawing.name}.svg", order.screen)
+        for key, each in order.shown.items()
+    }
+    return files | {f"{order.name}{kind.ending}": markdown(order.screen, flavour, images)}
 
 
 def notebook_file(order: Order) -> dict[str, Content]:
-    """The derivation with its code as a notebook.
+    """The derivation with its code as a notebook, which holds its pictures.
 
     Raises:
         MissingProgram: if there is no nbformat.
     """
-    from symbackprop.media.notebook import notebook
+    from symbackprop.media.notebook import CELLS, notebook
 
-    return {f"{order.name}.ipynb": notebook(order.screen, order.derivation, order.manner.update)}
+    images = {
+        key: CELLS.image(each.drawing, _as_address(each.to_svg()), order.screen)
+        for key, each in order.shown.items()
+    }
+    return {f"{order.name}.ipynb": notebook(order.screen, order.derivation, order.manner.update, images)}
+
+
+def _as_address(svg: str) -> str:
+    """A picture as an address that holds all of it."""
+    return f"data:image/svg+xml;base64,{b64encode(svg.encode('utf-8')).decode('ascii')}"
 
 
 # --- on paper and on the wall ----------------------------------------------------------------------

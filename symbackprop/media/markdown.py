@@ -8,15 +8,18 @@ Words are escaped, so that nothing in a title is markup; formulas are LaTeX that
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 from symbackprop.layout.document import Chain, Display, Document, Paragraph, Section, Table, chains
 from symbackprop.media.aligned import aligned, plain
 from symbackprop.media.labels import in_any_case
+from symbackprop.pictures.drawing import Drawing
 from symbackprop.rendering.prose import parts
 from symbackprop.rendering.render import fill
 from symbackprop.version import made_from
@@ -28,12 +31,17 @@ _AT_THE_START = re.compile(r"^(\d*)([-+=%:(.)])")
 
 @dataclass(frozen=True)
 class Flavour:
-    """A kind of Markdown: the end and the top of a file, headings, and displays that follow each other."""
+    """A kind of Markdown: the end and the top of a file, headings, displays in a row, pictures."""
 
     ending: str
     top: Callable[[str, str], str]
     heading: Callable[[Section, Document], str]
     displays: Callable[[Sequence[Display], Document], Iterator[str]]
+    image: Callable[[Drawing, str, Document], str]
+
+
+Images = Mapping[str, str]
+"""Pictures as a flavour writes them, by what they show."""
 
 
 def _with_metadata(title: str, made: str) -> str:
@@ -93,16 +101,35 @@ _MYST = _Labels(
     _identifiers_in_any_case,
 )
 
+
+def image(drawing: Drawing, address: str, document: Document) -> str:
+    """A picture, and under it the sentences that say how to read it."""
+    return f"![{prose(drawing.title, document)}]({address})\n\n{prose(drawing.caption, document)}"
+
+
+def _image_on_the_web(drawing: Drawing, address: str, _: Document) -> str:
+    """A picture for web pages alone: on the way to a PDF pandoc stops at SVG where librsvg is missing."""
+    figure = f'<figure><img src="{address}" alt="{html.escape(drawing.description)}"></figure>'
+    return f"```{{=html}}\n{figure}\n```"
+
+
 FLAVOURS: dict[str, Flavour] = {
-    "md": Flavour(".md", _with_metadata, partial(_heading, "#"), _PANDOC.displays),
-    "md-quarto": Flavour(".qmd", _with_metadata, partial(_heading, "#"), _QUARTO.displays),
-    "md-myst": Flavour("-myst.md", _with_heading, partial(_heading, "##"), _MYST.displays),
+    "md": Flavour(".md", _with_metadata, partial(_heading, "#"), _PANDOC.displays, _image_on_the_web),
+    "md-quarto": Flavour(".qmd", _with_metadata, partial(_heading, "#"), _QUARTO.displays, _image_on_the_web),
+    "md-myst": Flavour("-myst.md", _with_heading, partial(_heading, "##"), _MYST.displays, image),
 }
 """The flavours by the name of their format: for pandoc, for Quarto, for MyST."""
 
 
-def markdown(document: Document, flavour: str = "md") -> str:
+def markdown(
+    document: Document, flavour: str = "md", images: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """The document in a flavour of Markdown.
+
+    Args:
+        document: the derivation laid out, in a notation.
+        flavour: the name of its format.
+        images: pictures in Markdown by what they show: the network, and what sections are about.
 
     >>> from symbackprop.pipeline import derive
     >>> from symbackprop.spec.loading import from_widths
@@ -112,7 +139,9 @@ def markdown(document: Document, flavour: str = "md") -> str:
     """
     kind = FLAVOURS[flavour]
     made = made_from(document.name, document.fingerprint) + "."
-    keys = {"top": kind.top(title_of(document), made), "sections": [*written(document, kind)]}
+    network = [images["network"]] if "network" in images else []
+    sections = [*network, *written(document, kind, images)]
+    keys = {"top": kind.top(title_of(document), made), "sections": sections}
     return fill("document.md.jinja", keys)
 
 
@@ -121,10 +150,11 @@ def title_of(document: Document) -> str:
     return prose(document.title, document)
 
 
-def written(document: Document, kind: Flavour) -> Iterator[str]:
-    """Each section with its heading."""
+def written(document: Document, kind: Flavour, images: Images) -> Iterator[str]:
+    """Each section with its heading, and at its end the picture of what it is about."""
     for section in document.sections:
-        yield "\n\n".join((kind.heading(section, document), *_blocks(section, document, kind)))
+        about = [images[section.picture]] if section.picture in images else []
+        yield "\n\n".join((kind.heading(section, document), *_blocks(section, document, kind), *about))
 
 
 def escaped(text: str) -> str:

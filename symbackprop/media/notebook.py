@@ -10,12 +10,23 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from textwrap import dedent
+from types import MappingProxyType
 from typing import Any
 
 from symbackprop.errors import MissingProgram
 from symbackprop.layout.document import Chain, Display, Document, Section, chains
 from symbackprop.layout.paper import side_by_side
-from symbackprop.media.markdown import Flavour, block, escaped, form_named, prose, title_of, written
+from symbackprop.media.markdown import (
+    Flavour,
+    Images,
+    block,
+    escaped,
+    form_named,
+    image,
+    prose,
+    title_of,
+    written,
+)
 from symbackprop.network import Network, Values
 from symbackprop.pipeline import NetworkDerivation
 from symbackprop.rendering.render import fill
@@ -76,20 +87,26 @@ def anchor(heading: str) -> str:
     return heading.replace(" ", "-")
 
 
-CELLS = Flavour(".ipynb", lambda title, made: f"# {title}\n\n{made}", _heading, _displays)
+CELLS = Flavour(".ipynb", lambda title, made: f"# {title}\n\n{made}", _heading, _displays, image)
 """Markdown as cells have it: no reader knows labels there, so derivations aren't cut up for them."""
 
 
 # --- cells -----------------------------------------------------------------------------------------
 
 
-def notebook(document: Document, derivation: NetworkDerivation, update: str = "") -> str:
+def notebook(
+    document: Document,
+    derivation: NetworkDerivation,
+    update: str = "",
+    images: Images = MappingProxyType({}),
+) -> str:
     """The notebook as JSON.
 
     Args:
         document: the derivation laid out, in a notation.
         derivation: where the code and the numbers come from.
         update: the rule of the training run; without one it is plain gradient descent.
+        images: pictures in Markdown by what they show: the network, and what sections are about.
 
     Raises:
         MissingProgram: if there is no nbformat.
@@ -101,19 +118,23 @@ def notebook(document: Document, derivation: NetworkDerivation, update: str = ""
     make: dict[str, Any] = {"markdown": v4.new_markdown_cell, "code": v4.new_code_cell}
     cells = [
         make[kind](text.strip("\n"), id=f"cell-{number:02}")
-        for number, (kind, text) in enumerate(_cells(document, derivation, update), 1)
+        for number, (kind, text) in enumerate(_cells(document, derivation, update, images), 1)
     ]
     metadata = {"kernelspec": _KERNEL, "language_info": {"name": "python"}}
     text: str = writes(v4.new_notebook(cells=cells, metadata=metadata))
     return text.rstrip("\n") + "\n"
 
 
-def _cells(document: Document, derivation: NetworkDerivation, update: str) -> Iterator[tuple[str, str]]:
+def _cells(
+    document: Document, derivation: NetworkDerivation, update: str, images: Images
+) -> Iterator[tuple[str, str]]:
     """The kind and the text of each cell."""
     words, code = document.words, derivation.module_source(update=update) if update else derivation.code
     made = made_from(document.name, document.fingerprint) + "."
     yield "markdown", CELLS.top(title_of(document), escaped(made))
-    for text in written(document, CELLS):
+    if "network" in images:
+        yield "markdown", images["network"]
+    for text in written(document, CELLS, images):
         yield "markdown", text
     yield "markdown", _told(words.headings["notebook_code"], words.texts["notebook_code"])
     yield from (("code", cell) for cell in code_cells(code))
