@@ -21,6 +21,7 @@ mp = mpmath.MPContext()
 mp.dps = 900  # 1 - exp(-exp(-700)) has hundreds of digits before its first that isn't 9
 IN_FULL = {name: getattr(mp, name) for name in ("exp", "log", "erf", "sqrt", "pi", "sign", "cosh", "tanh")}
 Z = sp.Symbol("z", real=True)
+IN_VECTORS = {"_exp": sp.exp, "_tanh": sp.tanh}
 KERNELS = {name: func for func, name in UFUNCS.items() if name.startswith("_")}
 BELOW_ZERO = {"_log_one_minus_exp"}
 NOT_AT_ZERO = {"_log_abs_expm1", "_exprel"}
@@ -38,7 +39,7 @@ def points(name):
 @cache
 def exact(name, dtype):
     """Arguments, the values there, and how far a rounding of result and argument moves these."""
-    func = KERNELS[name]
+    func = {**KERNELS, **IN_VECTORS}[name]
     meaning = MEANING[func](Z) if func in MEANING else func(Z)
     value, slope = (sp.lambdify(Z, expr, modules=[IN_FULL]) for expr in (meaning, sp.diff(meaning, Z)))
     arguments, values, scales = [], [], []
@@ -81,12 +82,39 @@ def test_a_kernel_of_numpy_is_as_exact_as_it_can_be(name, dtype):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", [*KERNELS, *IN_VECTORS])
 def test_a_compiled_kernel_is_as_exact(name, dtype):
     kernel = module(compiled_kernels([name]), njit=library("numba").njit)[name]
     arguments, *_ = exact(name, dtype)
     found = np.array([kernel(z) for z in arguments]).astype(dtype)
     assert worst(found, name, dtype) < ROUNDINGS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", IN_VECTORS)
+def test_functions_in_vectors_have_errors_of_a_unit_or_two_in_the_last_place(name):
+    kernel = module(compiled_kernels([name]), njit=library("numba").njit)[name]
+    rng = np.random.default_rng(0)
+    arguments = np.concatenate([rng.uniform(-3, 3, 4000), rng.uniform(-40, 40, 4000), points(name)])
+    value = IN_FULL[name.removeprefix("_")]
+    with mp.workdps(40):
+        wanted = [value(mp.mpf(z)) for z in arguments]
+        found = [kernel(z) for z in arguments]
+        errors = [
+            abs(mp.mpf(f) - w) / float(np.spacing(abs(float(w))))
+            for f, w in zip(found, wanted, strict=True)
+            if abs(w) < 1e300 and abs(w) > 1e-300
+        ]
+    assert max(errors) < 1.5
+
+
+@pytest.mark.slow
+def test_functions_in_vectors_know_infinity_and_nan():
+    functions = module(compiled_kernels(["_exp", "_tanh"]), njit=library("numba").njit)
+    for name, plain in (("_exp", np.exp), ("_tanh", np.tanh)):
+        for z in (0.0, np.inf, -np.inf, np.nan, 709.7, 710.0, 1e300, -745.0, -740.0, -746.0, -1e300):
+            with np.errstate(over="ignore"):
+                np.testing.assert_allclose(functions[name](z), plain(z), rtol=1e-15)
 
 
 @pytest.mark.slow

@@ -364,7 +364,7 @@ def with_kernel(name):
 @pytest.mark.parametrize("name", KERNELS)
 def test_numba_has_the_kernels_that_numpy_has(name):
     code = with_kernel(name).module_source("numba")
-    assert f"\ndef {name}(z" in code and f"{name}(" in code[code.index("def _pass") :]
+    assert f"\ndef {name}(z" in code and f"{name}(" in code[code.index("# --- the network and its") :]
 
 
 @pytest.mark.slow
@@ -382,17 +382,32 @@ def test_numba_puts_what_stands_between_two_products_into_one_loop():
     code = sb.derive(sb.from_widths("64-30-10", hidden="tanh")).module_source("numba")
     assert (
         """
-    np.dot(x, W1.T, z1)  # (z-1)
+def _loop_1(N, b1, a1):
     for n in range(N):
         for j in range(30):
             v1 = b1[j]  # (z-1)
-            v2 = z1[n, j] + v1  # (z-1)
-            v3 = math.tanh(v2)  # (a-1)
+            v2 = a1[n, j] + v1  # (z-1)
+            v3 = _tanh(v2)  # (a-1)
             a1[n, j] = v3
-    np.dot(a1, W2.T, z2)  # (z-2)
 """
         in code
     )
+    assert (
+        """
+        np.dot(x, _turned(W1, room), z1)  # (z-1)
+    else:
+        np.dot(x, W1.T, z1)  # (z-1)
+    _loop_1(N, b1, a1)  # (z-1), (a-1)
+    if N >= 16:
+        np.dot(a1, _turned(W2, room), z2)  # (z-2)
+"""
+        in code
+    )
+
+
+def test_loops_that_differ_in_names_alone_are_compiled_once():
+    code = sb.derive(sb.from_widths("9-9-9-9-9", hidden="tanh")).module_source("numba")
+    assert code.count("\ndef _loop_") < 6 and code.count("    _loop_1(N, b") == 3
 
 
 # --- which there are -------------------------------------------------------------------------------

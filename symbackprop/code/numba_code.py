@@ -17,21 +17,27 @@ import sympy as sp
 
 from symbackprop.code.fast_code import shape_code
 from symbackprop.code.nodes import Call, Dims, Graph, Node
-from symbackprop.code.numba_kernels import ALONG_AN_AXIS
+from symbackprop.code.numba_kernels import ALONG_AN_AXIS, IN_VECTORS
 from symbackprop.code.numpy_code import Code, Names, scalar_code
 from symbackprop.code.plan import Instruction, Plan
 from symbackprop.code.scalars import BINDS
+from symbackprop.code.vector_forms import FEW_WEIGHTS, MANY
 from symbackprop.errors import NoRule
 from symbackprop.forward.model import EXAMPLES
 
 INDICES = ("n", "j", "k")
+_VARIABLE = re.compile(r"(?<![\w.])[A-Za-z]\w*\b(?![(.])")
+"""A name in a line that isn't called."""
+
+_OWN = re.compile(r"n|j|k|v\d+|for|in|if|else|and|or|not")
+"""Names that mean the same in every loop."""
+
 TINY = 16
 """A product is a loop up to this product of its axes without the examples: BLAS's call takes longer."""
 
 FUNCTIONS: Mapping[str, str] = {
     "exp": "math.exp",
     "log": "math.log",
-    "tanh": "math.tanh",
     "sin": "math.sin",
     "cos": "math.cos",
     "tan": "math.tan",
@@ -49,6 +55,19 @@ KERNELS: Mapping[str, str] = {"_erf": "math.erf"}
 """Kernels that Python's own library has."""
 
 
+WIDE = 64
+"""Rows of so many entries are worth an exponential in vectors: what is left of shorter ones has none."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop as a function: its name, what it is given, and its lines."""
+
+    name: str
+    arguments: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
 @dataclass
 class NumbaCode:
     """The lines of one plan."""
@@ -58,6 +77,10 @@ class NumbaCode:
     sizes: Mapping[sp.Symbol, sp.Expr]
     constants: dict[str, str] = field(default_factory=dict)
     kernels: set[str] = field(default_factory=set)
+    loops: dict[tuple[str, ...], Loop] = field(default_factory=dict)
+    turned: int = 0
+    is_wide: bool = False
+    """Whether the loop that is being written has long rows."""
 
     @property
     def graph(self) -> Graph:
@@ -109,6 +132,8 @@ class NumbaCode:
     def loop(self, steps: Sequence[Instruction], end: int) -> list[str]:
         """Operations entry by entry as one loop."""
         dims = self.graph[steps[0].node].dims
+        width = self.sizes.get(dims[-1], dims[-1])
+        self.is_wide = bool(not width.is_Integer or width >= WIDE)
         local: dict[int, str] = {}
         body: list[str] = []
         for step in steps:
@@ -120,7 +145,28 @@ class NumbaCode:
         for step in last.values():
             if self.kept(step, end):
                 body.append(f"{step.target}[{_indices(dims)}] = {local[step.node]}")
-        return self.over(dims, body)
+        written = {place: step.target for place, step in last.items()}
+        return [self.called([self.one_name(line, written) for line in self.over(dims, body)])]
+
+    def one_name(self, line: str, written: Mapping[int, str]) -> str:
+        """A line in which memory that is written has one name, so that the compiler sees it's the same."""
+
+        def named(match: re.Match[str]) -> str:
+            return written.get(self.memory_of.get(match[0], -1), match[0])
+
+        return re.sub(r"\b\w+(?=\[)", named, line)
+
+    def called(self, lines: Sequence[str]) -> str:
+        """A call of a function with this loop; loops that differ in names alone are one function."""
+        code = [re.sub(r"  # .*", "", line) for line in lines]
+        names = [*dict.fromkeys(w for line in code for w in _VARIABLE.findall(line) if not _OWN.fullmatch(w))]
+        pattern = "|".join(map(re.escape, names))
+        key = tuple(
+            re.sub(rf"\b({pattern})\b", lambda match: f"${names.index(match[0])}", line) for line in code
+        )
+        found = self.loops.setdefault(key, Loop(f"_loop_{len(self.loops) + 1}", tuple(names), tuple(lines)))
+        labels = dict.fromkeys(re.findall(r"  # (\(.*\))", "\n".join(lines)))
+        return f"{found.name}({', '.join(names)})  # {', '.join(labels)}"
 
     def over(self, dims: Dims, body: Sequence[str]) -> list[str]:
         """A loop for each axis around some lines."""
@@ -178,6 +224,9 @@ class NumbaCode:
             return Code(f"({text})" if binds <= 0 else text, 5 if binds <= 0 else binds)
         if name == "reciprocal":
             return Code(f"{self.constant(sp.Integer(1)).text} / {args[0].inside(3)}", 2)
+        if name in IN_VECTORS and (self.is_wide or name not in FUNCTIONS):
+            self.kernels.add(IN_VECTORS[name])
+            return Code(f"{IN_VECTORS[name]}({args[0].text})")
         if name not in FUNCTIONS:
             raise _no_loop(f"the function {name}")
         return Code(f"{FUNCTIONS[name]}({', '.join(arg.text for arg in args)})")
@@ -228,7 +277,25 @@ class NumbaCode:
         ones = [self.graph[arg].operation == "ones" for arg in node.args]
         if any(ones) or self.is_tiny(node):
             return self.product_in_loops(node, target, label)
-        return [f"np.dot({self.array(left)}, {self.array(right)}, {target}){label}"]
+        plain = f"np.dot({self.array(left)}, {self.array(right)}, {target}){label}"
+        weights = self.small_weights(right)
+        if not weights:
+            return [plain]
+        turned = f"np.dot({self.array(left)}, _turned({weights}, room), {target}){label}"
+        many = f"{self.size(EXAMPLES)} >= {MANY}"
+        return [f"if {many}:", f"    {turned}", "else:", f"    {plain}"]
+
+    def small_weights(self, number: int) -> str:
+        """The matrix that was handed in of which this is the transpose, if it is small: turned over first."""
+        node = self.graph[number]
+        if node.operation != "transpose" or self.graph[node.args[0]].operation != "given":
+            return ""
+        sizes = [self.sizes.get(dim, dim) for dim in node.dims]
+        entries = sp.Mul(*sizes)
+        if not all(size.is_Integer for size in sizes) or entries > FEW_WEIGHTS:
+            return ""
+        self.turned = max(self.turned, int(entries))
+        return str(self.graph[node.args[0]].detail)
 
     def is_tiny(self, node: Node) -> bool:
         """Whether the axes of the product without the examples have few entries in all."""
@@ -320,7 +387,8 @@ class NumbaCode:
             if used:
                 size = " * ".join(self.size(dim) for dim in buffer.dims)
                 found.append((" = ".join(used), shape_code(buffer.dims, self.names), size))
-        return found
+        room = [("room", f"({self.turned},)", str(self.turned))] if self.turned else []
+        return [*found, *room]
 
 
 def _kernel(node: Node) -> str:

@@ -156,11 +156,14 @@ def _numba_keys(generator: Generator, code: NumbaCode, body: list[str]) -> dict[
     numbers = [*option_names(generator), *dict.fromkeys(sizes)]
     parameters = [p.name for p in generator.model.program.parameters]
     constants = [("c0", "0.0")] if any("= c0" in line for line in body) else []
+    kernels = compiled_kernels(code.kernels)
     gradients = [(names, shape, size) for names, shape, size in views if names.startswith("grad_")]
     shapes = generator.told_shapes
     return {
-        "kernels_text": f"\n\n{compiled_kernels(code.kernels)}" if code.kernels else "",
-        "uses_math": any("math." in line for line in body),
+        "kernels_text": f"\n\n{kernels}" if kernels else "",
+        "uses_math": any("math." in line for loop in code.loops.values() for line in loop.lines),
+        "loops": [*code.loops.values()],
+        "turned": code.turned > 0,
         "body": body,
         "views": views,
         "gradient_views": [(names.removeprefix("grad_"), shape, size) for names, shape, size in gradients],
