@@ -256,6 +256,33 @@ def test_a_derivation_that_is_cut_starts_again_from_where_it_was() -> None:
         assert repeated in before
 
 
+def test_frames_are_counted_and_a_picture_has_a_title() -> None:
+    made = document(TINY, "index", budget=SLIDE)
+    shown = slides(made, {"network": derivation().pictures()["network"].drawing})
+    titles = re.findall(r"\\frametitle\{(.*?)\}\n", shown)
+    assert titles[:2] == ["The network", "The network"] and r"\begin{tikzpicture}" in frames(shown)[0]
+    numbered = [title for title in titles if title.startswith("The hidden layers")]
+    assert numbered == [f"The hidden layers ({n}/{len(numbered)})" for n in range(1, len(numbered) + 1)]
+
+
+def test_no_frame_ends_with_a_sentence_that_leads_on() -> None:
+    for name in ("layers", "computation-graph", "brilliant", "jagtap", "punnen"):
+        shown = slides(sb.derive(sb.load(str(EXAMPLES[name]))).document(name, ("argument",), budget=SLIDE))
+        for frame in frames(shown):
+            *_, last = [line for line in frame.splitlines() if line.strip()]
+            assert not re.search(r"[:,]\\par$", last), frame
+
+
+def test_a_frame_begins_with_a_capital_and_the_lines_of_a_step_are_one_overlay() -> None:
+    shown = slides(
+        sb.derive(sb.load(str(EXAMPLES["layers"]))).document("layers", ("argument",), budget=SLIDE)
+    )
+    firsts = [re.search(r"\\frametitle\{.*\}\n(.*)", frame)[1] for frame in frames(shown)]
+    assert all(not first[:1].islower() for first in firsts)
+    steps = slides(document(TINY, "graph", budget=SLIDE))
+    assert r"\tag{step 1}\label" in steps and steps.count(r"\uncover") < 200
+
+
 def test_free_text_on_a_slide_is_inert() -> None:
     spec = EXAMPLES[TINY].read_text("utf-8").replace("A 2-2-2 network", r"\\input{x} 50% & <2-> [a]")
     Path("spec.toml").write_text(spec, "utf-8")

@@ -236,11 +236,20 @@ class _Slides:
 
 def _merged(blocks: Iterable[Block]) -> Iterator[Block]:
     """Blocks with displays of lines that stand for themselves made one, where no words are between them."""
-    for is_across, group in groupby(blocks, key=lambda b: isinstance(b, Display) and b.across):
-        if is_across:
-            yield Display(tuple(c for b in group if isinstance(b, Display) for c in b.chains), across=True)
+    for kind, group in groupby(blocks, key=_kind):
+        if kind:
+            chains = (chain for block in group if isinstance(block, Display) for chain in block.chains)
+            yield Display(tuple(chains), across=kind == "across")
         else:
             yield from group
+
+
+def _kind(block: Block) -> str:
+    """What displays have in common that are made one; nothing for a block that is left as it is."""
+    if not isinstance(block, Display):
+        return ""
+    single = all(len(chain.rows) == 1 and not chain.rows[0].reason for chain in block.chains)
+    return "across" if block.across else "single" if single else ""
 
 
 def _groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:
