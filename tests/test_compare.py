@@ -5,16 +5,26 @@ import types
 from dataclasses import replace
 from functools import cache
 
+import mpmath
 import numpy as np
 import pytest
 import sympy as sp
 
 import symbackprop as sb
 from symbackprop.algebra.functions import ScalarFunction
-from symbackprop.checking.array_values import Numbers, Scope, run, value
+from symbackprop.checking.array_values import _FUNCTIONS, Numbers, Scope, run, value
 from symbackprop.checking.comparison import Report, compare
 from symbackprop.checking.numeric_references import Errors, References, relative_error
 from symbackprop.checking.points import choose_point
+from symbackprop.numerics.forms import (
+    Erfc,
+    Erfcx,
+    Exprel,
+    LogAbsExpm1,
+    LogErfc,
+    LogOneMinusExpExp,
+    meaning,
+)
 
 REFERENCES = ["finite_difference", "complex_step", "explicit", "autograd"]
 
@@ -401,3 +411,35 @@ def test_moves_are_evaluated_at_once():
         np.testing.assert_allclose(both["C"][place], alone["C"][0], rtol=1e-15)
         np.testing.assert_allclose(both["a2"][place], alone["a2"][0], rtol=1e-15)
     assert all(len(array) in (1, 2) for array in both.values())
+
+
+def own(layers, cost, **more):
+    """A network with formulas of one's own."""
+    described = [{"size": 2, "activation": a if a.isidentifier() else {"formula": a}} for a in layers]
+    cost = {"kind": cost} if cost.isidentifier() else {"formula": cost}
+    return sb.derive(
+        sb.from_mapping({"name": "own", "input": {"size": 2}, "layers": described, "cost": cost, **more})
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_output_that_is_nearly_1_is_no_difference_of_the_code(seed):
+    """1 - exp(-exp(3.4)) differs from 1 by 1e-13: the references lose the digits that the code keeps."""
+    assert compare(own(["gelu", "linear", "1-exp(-exp(z))"], "binary_cross_entropy"), seed).agrees
+
+
+def test_functions_of_a_sum_are_written_out():
+    """SymPy goes round in circles over the sign of sums in a sine that aren't multiplied out."""
+    assert compare(own(["z[j]-sum(z[i], i)"], "sin(a-y)**2", penalty={"l2": "0.1"})).agrees
+
+
+@pytest.mark.parametrize("form", [Erfc, LogErfc, Erfcx, Exprel, LogOneMinusExpExp, LogAbsExpm1])
+def test_numbers_of_the_named_forms(form):
+    for number in (-3.0, -0.5, -1e-9, 0.25, 4.0, 24.0, 26.0):
+        if form in (LogErfc, Erfcx) and number == 26.0:
+            exact = mpmath.log(mpmath.erfc(26)) if form is LogErfc else mpmath.exp(676) * mpmath.erfc(26)
+        else:
+            with mpmath.workdps(400):
+                exact = sp.lambdify((), meaning(form(sp.Float(number, 400))), "mpmath")()
+        found = _FUNCTIONS[form](np.array([number]))[0]
+        assert abs(found - float(exact)) <= 1e-13 * max(1.0, abs(float(exact))), (form, number)

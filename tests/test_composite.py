@@ -356,6 +356,18 @@ def test_routes_meet_for_coupled_formulas_of_ones_own(hidden, bias):
     assert_routes_meet(forward_model(from_mapping(spec)))
 
 
+@pytest.mark.parametrize("cost", ["exp((a-y)/4)", "sin(a-y)**2", "tanh(a-y)**2"])
+def test_routes_meet_for_functions_of_a_difference(cost):
+    """An exponential stays in one piece, and a sine of sums without bias is differentiated."""
+    layers = [
+        {"size": 2, "activation": {"formula": text}, "bias": False}
+        for text in ("z[j]-sum(z[i], i)", "exp(z[j])/(1+sum(exp(z[i]), i))")
+    ]
+    spec = {"name": "t", "input": {"size": 2}, "layers": layers, "cost": {"formula": cost}}
+    assert_routes_meet(forward_model(from_mapping(spec)))
+    assert_routes_meet(forward_model(from_mapping({**spec, "layers": layers[:1]})))
+
+
 def test_eight_layers_take_a_few_seconds():
     program = model(["sigmoid"] * 8).program
     start = time.perf_counter()

@@ -308,3 +308,21 @@ def test_open_sizes_of_which_the_larger_counts():
     _, found = module.make_gradients(5, **sizes)(parameters, x, y)
     for name, gradient in wanted.items():
         np.testing.assert_allclose(found[name], gradient, rtol=1e-12, atol=1e-14)
+
+
+def test_truths_joined_by_and_are_no_place_for_numbers():
+    """The slope of max(0, min(1, z)) holds where two comparisons do: what is made of it is a number."""
+    layers = [
+        {"size": 2, "activation": "softsign"},
+        {"size": 1, "activation": {"formula": "max(0,min(1,z))"}},
+    ]
+    spec = {"name": "clipped", "input": {"size": 2}, "layers": layers, "cost": {"formula": "a*y"}}
+    module = sb.derive(sb.from_mapping(spec)).compile()
+    rng = np.random.default_rng(0)
+    parameters = {name: rng.standard_normal(shape) for name, shape in module.PARAMETERS.items()}
+    for batch in (1, 40):
+        x, y = rng.standard_normal((batch, 2)), rng.standard_normal((batch, 1))
+        _, wanted = module.cost_and_gradients(parameters, x, y)
+        _, found = module.make_gradients(batch)(parameters, x, y)
+        for name, gradient in wanted.items():
+            np.testing.assert_allclose(found[name], gradient, rtol=1e-12, atol=1e-14)

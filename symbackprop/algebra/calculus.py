@@ -15,7 +15,7 @@ import sympy as sp
 
 from symbackprop.algebra.equations import Bracket
 from symbackprop.algebra.functions import ScalarFunction
-from symbackprop.algebra.indices import cases, fresh_index, outermost, replaced, total
+from symbackprop.algebra.indices import cases, fresh_index, outermost, rebuilt, replaced, total
 from symbackprop.algebra.layers import LayerSum, at_layers, layer_in
 from symbackprop.errors import NoRule
 
@@ -173,4 +173,16 @@ def _(node: sp.Function, wrt: sp.Expr, visit: Rule) -> sp.Expr:
 def _through(node: sp.Function, visit: Rule) -> sp.Expr:
     """The chain rule through a function of one argument."""
     inner = visit(node.args[0])
-    return node.fdiff(1) * inner if inner != 0 else sp.S.Zero
+    return _slope(node) * inner if inner != 0 else sp.S.Zero
+
+
+def _slope(node: sp.Function) -> sp.Expr:
+    """The derivative of a function, by its argument.
+
+    SymPy goes round in circles over the sign of some sums; the argument is put in afterwards there.
+    """
+    try:
+        return node.fdiff(1)
+    except RecursionError:
+        letter = sp.Dummy(real=True)
+        return rebuilt(type(node)(letter).fdiff(1), {letter: node.args[0]})

@@ -124,7 +124,7 @@ def total(body: sp.Expr, *limits: Sequence[sp.Expr]) -> sp.Sum:
 def with_args(node: sp.Expr, args: Sequence[sp.Basic]) -> sp.Expr:
     """The same kind of expression with other arguments; a sum is a :func:`total`.
 
-    SymPy goes round in circles over the sign of the absolute value of some sums; they stay as they are.
+    SymPy goes round in circles over the sign of some sums in even and odd functions; they stay as they are.
     """
     if isinstance(node, sp.Sum):
         return total(*args)
@@ -161,9 +161,20 @@ def _case(value: sp.Basic, condition: sp.Basic) -> ExprCondPair:
     return ExprCondPair(value, condition)
 
 
+_OF_A_SIGN = (sp.Abs, sp.sign, sp.sin, sp.cos, sp.tan, sp.sinh, sp.cosh, sp.tanh, sp.atan, sp.erf)
+"""Even and odd functions: SymPy looks for the sign of what they are of."""
+
+
 def replaced(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
-    """``xreplace`` that leaves sums with cases in them, and absolute values, as they are."""
-    cases = expr.has(sp.Piecewise, sp.Abs) or any(new.has(sp.Piecewise) for new in replacements.values())
+    """``xreplace`` that leaves sums with cases in them, and functions of a sum's sign, as they are.
+
+    >>> from sympy.core.parameters import distribute
+    >>> a, y, z, w = sp.symbols("a y z w", real=True)
+    >>> with distribute(False):
+    ...     replaced(sp.sin(a - y), {a: z - w})
+    sin(-w - y + z)
+    """
+    cases = expr.has(sp.Piecewise, *_OF_A_SIGN) or any(new.has(sp.Piecewise) for new in replacements.values())
     return rebuilt(expr, replacements) if cases else expr.xreplace(replacements)
 
 

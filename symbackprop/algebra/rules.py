@@ -310,11 +310,17 @@ def multiplicity(wanted: Mapping[sp.Expr, sp.Expr], there: Mapping[sp.Expr, sp.E
 
 
 def divide(expr: sp.Expr, divisor: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
-    """``expr`` without the powers in ``divisor``."""
-    left = powers(expr)
+    """``expr`` without the powers in ``divisor``; an exponential that has none of them stays in one piece.
+
+    >>> x, y = sp.symbols("x y")
+    >>> divide(x * sp.exp(x / 4 - y / 4), {x: sp.S.One})
+    exp(x/4 - y/4)
+    """
+    whole = [f for f in split_product(expr) if isinstance(f, sp.exp) and divisor.keys().isdisjoint(powers(f))]
+    left = powers(sp.Mul(*(factor for factor in split_product(expr) if factor not in whole)))
     for base, exponent in divisor.items():
         left[base] = left.get(base, sp.S.Zero) - exponent
-    return sp.Mul(*(base**exponent for base, exponent in left.items()))
+    return sp.Mul(*whole, *(base**exponent for base, exponent in left.items()))
 
 
 # --- definitions and facts -------------------------------------------------------------------

@@ -21,7 +21,19 @@ from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.algebra.indices import fresh_index, outermost
 from symbackprop.errors import NoRule
 from symbackprop.network import argument
-from symbackprop.numerics.forms import Expm1, LogOneMinusExp, LogSoftplus, Sigmoid, Softplus
+from symbackprop.numerics.forms import (
+    Erfc,
+    Erfcx,
+    Expm1,
+    Exprel,
+    LogAbsExpm1,
+    LogErfc,
+    LogOneMinusExp,
+    LogOneMinusExpExp,
+    LogSoftplus,
+    Sigmoid,
+    Softplus,
+)
 
 if TYPE_CHECKING:
     pass
@@ -388,6 +400,41 @@ def _log_one_minus_exp(u: Values) -> Values:
     return np.where(u.real > -0.7, np.log(-np.expm1(near)), np.log1p(-np.exp(far)))
 
 
+def _log_one_minus_exp_exp(u: Values) -> Values:
+    small = np.exp(np.where(u.real > -20.0, -20.0, u))
+    held = np.where(u.real > 80.0, 80.0, np.where(u.real > -20.0, u, -20.0))
+    return np.where(u.real > -20.0, _log_one_minus_exp(-np.exp(held)), u - small / 2)
+
+
+def _log_abs_expm1(u: Values) -> Values:
+    size: Values = np.where(u.real > 0, np.expm1(u), -np.expm1(u))
+    return np.asarray(np.log(size))
+
+
+def _exprel(u: Values) -> Values:
+    away = np.where(abs(u) < 1e-5, 1.0, u)
+    return np.where(abs(u) < 1e-5, 1.0 + u / 2 + u * u / 6, np.expm1(away) / away)
+
+
+_erf = np.vectorize(math.erf, otypes=[float])
+_erfc = np.vectorize(math.erfc, otypes=[float])
+_FAR = 25.0
+
+
+def _erfcx(u: Values) -> Values:
+    """exp(u^2) erfc(u), from 25 on by its series in 1/u^2."""
+    near, far = np.minimum(u, _FAR), np.maximum(u, _FAR)
+    t = 1.0 / (2.0 * far * far)
+    series = 1.0 - t * (1.0 - 3.0 * t * (1.0 - 5.0 * t * (1.0 - 7.0 * t * (1.0 - 9.0 * t))))
+    close, away = np.exp(near * near) * _erfc(near), series / (far * math.sqrt(math.pi))
+    return np.asarray(np.where(u < _FAR, close, away))
+
+
+def _log_erfc(u: Values) -> Values:
+    near, far = np.minimum(u, _FAR), np.maximum(u, _FAR)
+    return np.asarray(np.where(u < _FAR, np.log(_erfc(near)), np.log(_erfcx(far)) - far * far))
+
+
 _FUNCTIONS: dict[Any, Callable[[Values], Values]] = {
     sp.exp: np.exp,
     sp.sin: np.sin,
@@ -397,10 +444,16 @@ _FUNCTIONS: dict[Any, Callable[[Values], Values]] = {
     sp.cosh: np.cosh,
     sp.tanh: np.tanh,
     sp.atan: np.arctan,
-    sp.erf: np.vectorize(math.erf, otypes=[float]),
+    sp.erf: _erf,
     Sigmoid: _sigmoid,
     Softplus: _softplus,
     LogSoftplus: _log_softplus,
     LogOneMinusExp: _log_one_minus_exp,
+    LogOneMinusExpExp: _log_one_minus_exp_exp,
+    LogAbsExpm1: _log_abs_expm1,
     Expm1: np.expm1,
+    Exprel: _exprel,
+    Erfc: _erfc,
+    LogErfc: _log_erfc,
+    Erfcx: _erfcx,
 }

@@ -23,10 +23,9 @@ from symbackprop.algebra.equations import Program
 from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.algebra.indices import index_symbol
 from symbackprop.checking.array_values import Numbers, Point, Scope, Values, run, value
-from symbackprop.checking.points import is_saturated
+from symbackprop.checking.points import in_stable_forms, is_saturated
 from symbackprop.forward.compose import raw_gradient
 from symbackprop.forward.model import EXAMPLES
-from symbackprop.numerics.stable import stable
 
 if TYPE_CHECKING:
     from symbackprop.pipeline import NetworkDerivation
@@ -104,16 +103,17 @@ class References:
     def saturated(self) -> bool:
         """Whether the formulas as written lose digits at this point."""
         program = self.derivation.batch.forward
-        return is_saturated(program, run(program, Numbers.at(self.point)))
+        return is_saturated(program, self.forms, run(program, Numbers.at(self.point)), self.point)
+
+    @cached_property
+    def forms(self) -> Program:
+        """The forward equations in stable forms."""
+        return in_stable_forms(self.derivation.batch.forward)
 
     @cached_property
     def program(self) -> Program:
         """The forward equations, in forms that can be evaluated at this point."""
-        program = self.derivation.batch.forward
-        if not self.saturated:
-            return program
-        forms = (replace(e, rhs=stable(e.rhs, program.definitions)) for e in program)
-        return replace(program, equations=tuple(forms))
+        return self.forms if self.saturated else self.derivation.batch.forward
 
     @cached_property
     def cost(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from symbackprop.algebra.equations import Program, Quantity, Role
 from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.checking.array_values import Numbers, Point, Values, run
 from symbackprop.forward.model import EXAMPLES, Model
+from symbackprop.numerics.stable import stable
 
 if TYPE_CHECKING:
     from symbackprop.pipeline import NetworkDerivation
@@ -25,14 +27,19 @@ ATTEMPTS = 20
 _MARGIN = 0.02
 
 
+LOST = 1e-11
+"""A cost that is so far from the one in stable forms has lost digits."""
+
+
 def choose_point(derivation: NetworkDerivation, seed: int = 0) -> Point:
     """A point with the spec's numbers, the others drawn: not near a kink, nor where anything overflows."""
     model, program = derivation.model, derivation.batch.forward
+    forms = in_stable_forms(program)
     best: tuple[float, Point] | None = None
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([seed, attempt])
         point = _drawn_point(model, program, rng, 0.5 ** (attempt // 4))
-        quality = _quality(program, point)
+        quality = _quality(program, forms, point)
         if quality > _MARGIN:
             return point
         if best is None or quality > best[0]:
@@ -114,7 +121,14 @@ def open_functions(program: Program) -> list[str]:
     return sorted({node.letter for node in nodes if node.formula is None})
 
 
-def _quality(program: Program, point: Point) -> float:
+def in_stable_forms(program: Program) -> Program:
+    """The same equations in forms that can be evaluated where a unit is saturated."""
+    definitions = program.definitions
+    equations = tuple(replace(equation, rhs=stable(equation.rhs, definitions)) for equation in program)
+    return replace(program, equations=equations)
+
+
+def _quality(program: Program, forms: Program, point: Point) -> float:
     """How far a point is from the nearest kink; negative where it is of no use."""
     numbers = Numbers.at(point)
     evaluated = run(program, numbers)
@@ -122,9 +136,16 @@ def _quality(program: Program, point: Point) -> float:
         usable = np.all(np.isfinite(evaluated["C"])) and np.all(np.abs(evaluated["C"]) < 1e3)
     if not usable:
         return -2.0
-    return -1.0 if is_saturated(program, evaluated) else min(numbers.margins, default=1.0)
+    if is_saturated(program, forms, evaluated, point):
+        return -1.0
+    return min(numbers.margins, default=1.0)
 
 
-def is_saturated(program: Program, evaluated: Mapping[str, Values]) -> bool:
+def is_saturated(program: Program, forms: Program, evaluated: Mapping[str, Values], point: Point) -> bool:
+    """Whether pre-activations are large, or the cost has lost digits that it keeps in stable forms."""
+    (cost,) = evaluated["C"]
+    (steady,) = run(forms, Numbers.at(point))["C"]
+    if not abs(cost - steady) <= LOST * max(1.0, abs(steady)):
+        return True
     layers = [e.quantity.name for e in program if e.quantity.role is Role.PRE_ACTIVATION]
     return any(not np.all(np.abs(evaluated[name]) <= SATURATED) for name in layers)

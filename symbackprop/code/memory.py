@@ -218,6 +218,7 @@ class Memory:
             and self._same(graph.dims(arg), node.dims)
             and schedule.last_read[arg] == schedule.place[number]
             and arg not in through_views
+            and of[arg][1].truth == self._is_truth(number)
         ]
         free.sort(key=lambda pair: (pair[1].kind != KEPT, not pair[0].names(self.named)))
         return free[0] if free else None
@@ -231,6 +232,8 @@ class Memory:
             if arg not in of or not self._same(graph.dims(arg), graph.dims(number)):
                 continue
             chain, place = of[arg]
+            if place.truth:
+                continue
             latest = chain.nodes[-1] == arg and place.chains[-1] is chain
             if latest and schedule.last_read[arg] < schedule.place[number]:
                 return chain, place
