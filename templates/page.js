@@ -217,7 +217,7 @@
   }
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-    if (event.target.closest("input, summary, .scroll") && event.key !== "Escape") return;
+    if (event.target.closest("input, summary, .scroll, figure") && event.key !== "Escape") return;
     const moves = { ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1, Home: -Infinity, End: Infinity };
     if (event.key === "Escape") {
       if (kept !== null) keep(kept);
