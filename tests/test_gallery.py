@@ -36,7 +36,7 @@ EVERYDAY = {"two-two-two", "jagtap", "any-depth"}
 """What the everyday run derives; the others are slow."""
 
 STRUCTURE = r"""
-begin end label notag boxed quad text begingroup endgroup allowdisplaybreaks displaybreak displaystyle jot
+begin end label tag notag boxed quad text begingroup endgroup allowdisplaybreaks displaybreak displaystyle jot
 addtolength setlength emergencystretch frac sum sqrt
 big bigl bigr Big Bigl Bigr biggl biggr Biggl Biggr lvert rvert lVert rVert ln exp cdot times dots
 cdots le ge neq pi hline approx renewcommand arraystretch leftarrow

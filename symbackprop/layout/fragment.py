@@ -219,7 +219,7 @@ class _Columns:
     def keys(self) -> Keys:
         """What TeX is told; it measures."""
         columns = {"left": self.left, "right": self.right, "beside": self.beside}
-        return {name: r" \cr ".join(column) for name, column in columns.items()}
+        return {name: r" \sbpor ".join(column) for name, column in columns.items()}
 
     def held_by(self, lines: Sequence[Line]) -> Iterator[Line]:
         """Lines of which the first with a number makes room for the columns, and longer ones run on.
