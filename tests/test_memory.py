@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from architectures import numbers, specs
 from array_libraries import A_CALL
+from array_libraries import A_CALL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

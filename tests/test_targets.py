@@ -272,6 +272,36 @@ def test_torch_refuses_the_derivative_that_it_does_not_have():
         cost.backward()
 
 
+# --- arrays that a module makes itself -------------------------------------------------------------
+
+
+CONSTANT = {**network((3, "tanh"), (2, "linear")), "cost": {"formula": "a"}}
+"""A cost whose delta is the same number everywhere, which is an array that the module makes."""
+
+
+@pytest.mark.parametrize("library_", LIBRARIES)
+def test_a_delta_that_is_one_number_is_an_array_of_the_same_library(library_):
+    library("array_api_compat")
+    derivation = sb.derive(sb.from_mapping(CONSTANT))
+    rng = np.random.default_rng(2)
+    parameters = {key: rng.standard_normal(shape) for key, shape in derivation.compile().PARAMETERS.items()}
+    arrays = parameters, rng.standard_normal((4, 3)), rng.standard_normal((4, 2))
+    found = compiled(derivation.module_source("array-api")).cost_and_gradients(*LIBRARIES[library_](arrays))
+    agrees(found, derivation.compile().cost_and_gradients(*arrays))
+
+
+def test_arrays_are_made_where_the_input_is():
+    torch = library("torch")
+    library("array_api_compat")
+    derivation = sb.derive(sb.from_mapping(CONSTANT))
+    elsewhere = {"dtype": torch.float64, "device": "meta"}
+    shapes = derivation.compile().PARAMETERS
+    parameters = {key: torch.empty(shape, **elsewhere) for key, shape in shapes.items()}
+    arrays = parameters, torch.empty((4, 3), **elsewhere), torch.empty((4, 2), **elsewhere)
+    _, gradients = compiled(derivation.module_source("array-api")).cost_and_gradients(*arrays)
+    assert {str(value.device) for value in gradients.values()} == {"meta"}
+
+
 # --- JAX -------------------------------------------------------------------------------------------
 
 

@@ -27,8 +27,6 @@ _NUMBERS = (
 )
 _ROWS = (
     (", axis=axis, keepdims=True", ""),
-    ("z.shape[axis]", "z.size"),
-    (".reshape([-1 if a == axis else 1 for a in range(z.ndim)])", ""),
     (", axis)", ")"),
 )
 

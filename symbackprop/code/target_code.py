@@ -63,6 +63,7 @@ def _more_keys(
         kernels = in_every_function(kernels, SPACE, "xp.")
     return {
         "kernels_text": f"\n\n{kernels}" if kernels else "",
+        "makes_arrays": "device_of(" in text,
         "binary_functions": [n for n in ("maximum", "minimum", "logaddexp") if f"_{n}(" in text],
         "kept": _kept(generator, keys),
         "numbers": tuple_code(numbers),

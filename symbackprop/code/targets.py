@@ -63,6 +63,7 @@ TARGETS: Mapping[str, Target] = {
         "xp",
         {"arctan": "xp.atan"},
         frozenset({"einsum", "outer"}),
+        like_x="dtype=x.dtype, device=device_of(x)",
         array_refused='not is_array_api_obj(value) or type(value).__name__ in ("matrix", "MaskedArray")',
         array_words="an array of a library with the array API",
     ),
