@@ -191,7 +191,7 @@ DEEP = {
 
 def test_a_delta_is_written_over_the_activation_that_it_needs_last():
     code = sb.derive(sb.from_mapping(DEEP)).code
-    assert "    z1 = a1 = delta1 = np.empty((N, 400), dtype)\n" in code
+    assert "    z1 = a1 = delta1 = _aligned((N, 400), dtype)\n" in code
     fast = code[code.index("def make_gradients") : code.index("# --- checks")]
     assert "@" not in fast and fast.count("out=") > 50
 

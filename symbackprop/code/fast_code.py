@@ -306,7 +306,7 @@ class FastCode:
     def gradients(self) -> Iterator[str]:
         """The gradients one behind the other."""
         total = [*self.layout.values()][-1][1]
-        yield f"flat = np.empty({_count(total)}, dtype)"
+        yield f"flat = _aligned(({_count(total)},), dtype)"
         for buffer in self.handed_out:
             start, _ = self.layout[buffer.names[0]]
             yield f"{self.targets(buffer)} = {self.piece('flat', buffer, start)}"
@@ -335,7 +335,7 @@ class FastCode:
                 continue
             shape, kind = shape_code(buffer.dims, self.names), "bool" if buffer.truth else "dtype"
             if buffer.room is None:
-                yield f"{self.targets(buffer)} = np.empty({shape}, {kind})"
+                yield f"{self.targets(buffer)} = _aligned({shape}, {kind})"
                 continue
             room, start = self.plan.parts[buffer.room].room, buffer.start
             memory = f"{room.host}.reshape(-1)"
