@@ -1,5 +1,6 @@
 """Every target computes what the NumPy module computes, and its library's own tools agree with it."""
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -433,6 +434,14 @@ def _loop_1(N, b1, a1):
 """
         in code
     )
+
+
+def test_a_gradient_that_shares_its_memory_is_known_by_its_own_name():
+    layers = [(5, "selu"), (3, "arctan"), (1, "silu"), (3, "sigmoid"), (1, "arctan"), (5, "sigmoid")]
+    spec = network(*layers, cost="cross_entropy", penalty={"l2": "lambda/(2*N)"})
+    code = sb.derive(sb.from_mapping({**spec, "input": {"size": 1}})).module_source("numba")
+    keys = re.findall(r'    gradients\["(.*?)"\] = ', code)
+    assert keys == [f"{letter}{layer}" for layer in range(1, 7) for letter in "Wb"]
 
 
 def test_loops_that_differ_in_names_alone_are_compiled_once():

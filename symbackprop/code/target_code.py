@@ -167,7 +167,9 @@ def _numba_keys(generator: Generator, code: NumbaCode, body: list[str]) -> dict[
         "turned": code.turned > 0,
         "body": body,
         "views": views,
-        "gradient_views": [(names.removeprefix("grad_"), shape, size) for names, shape, size in gradients],
+        "gradient_views": [
+            (names.removeprefix("grad_").partition(" = ")[0], shape, size) for names, shape, size in gradients
+        ],
         "sizes": " + ".join(size for _, _, size in views),
         "constants": [*constants, *((name, text) for text, name in code.constants.items())],
         "arguments": ", ".join((*parameters, *numbers)),
