@@ -17,7 +17,7 @@ PARAMETERS = {
 
 def forward(parameters, x, *, g, g_prime=None):
     """The outputs of the network, shape (N, n_2), for inputs x of shape (N, n_0)."""
-    W1, W2 = _checked(parameters, x)
+    W1, W2 = _checked(parameters, x=x, g=g)
     z1 = x @ W1.T  # (z-1)
     a1 = g(z1)  # (a-1)
     z2 = a1 @ W2.T  # (z-2)
@@ -27,7 +27,7 @@ def forward(parameters, x, *, g, g_prime=None):
 
 def cost(parameters, x, y, *, g, g_prime=None):
     """The cost of the outputs for targets y of shape (N, n_2), as a float."""
-    W1, W2 = _checked(parameters, x, y)
+    W1, W2 = _checked(parameters, x=x, y=y, g=g)
     N = x.shape[0]
     z1 = x @ W1.T  # (z-1)
     a1 = g(z1)  # (a-1)
@@ -40,7 +40,7 @@ def cost(parameters, x, y, *, g, g_prime=None):
 
 def cost_and_gradients(parameters, x, y, *, g, g_prime):
     """The cost, and its gradient with respect to each parameter, in the parameter's shape and dtype."""
-    W1, W2 = _checked(parameters, x, y)
+    W1, W2 = _checked(parameters, x=x, y=y, g=g, g_prime=g_prime)
     N = x.shape[0]
     # forward: each line computes what the backward lines read again
     z1 = x @ W1.T  # (z-1)
@@ -79,47 +79,48 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
     subtract = np.subtract
     multiply = np.multiply
     factor1 = np.asarray(2.0 / N, dtype)
-    grad_W1 = np.empty((n_1, n_0), dtype)
-    grad_W2 = np.empty((n_2, n_1), dtype)
-    z1 = np.empty((N, n_1), dtype)
-    a1 = delta1 = np.empty((N, n_1), dtype)
-    z2 = np.empty((N, n_2), dtype)
-    a2 = delta2 = np.empty((N, n_2), dtype)
-    t1 = _room(grad_W1, (N, n_2), dtype)
-    t2 = _room(grad_W1, (N, n_1), dtype)
+    flat = _aligned((n_0 * n_1 + n_1 * n_2,), dtype)
+    grad_W1 = _piece(flat, (n_1, n_0))
+    grad_W2 = _piece(flat, (n_2, n_1), n_0 * n_1)
+    z1 = delta1 = _aligned((N, n_1), dtype)
+    a1 = t1 = _aligned((N, n_1), dtype)
+    z2 = _aligned((N, n_2), dtype)
+    a2 = delta2 = _aligned((N, n_2), dtype)
+    t2 = _aligned((N, n_2), dtype)
     delta2_entries = delta2.reshape(-1)
     gradients = {"W1": grad_W1, "W2": grad_W2}
     own = {id(gradient) for gradient in gradients.values()}
 
     def cost_and_gradients(parameters, x, y, *, g, g_prime):
         """The cost and the gradients, in buffers that the next call writes again."""
-        if [*parameters] != names:
-            parameters = dict(zip(PARAMETERS, _checked(parameters, x, y), strict=True))
+        if parameters.__class__ is not dict or [*parameters] != names:
+            parameters = dict(zip(PARAMETERS, _checked(parameters, x=x, y=y, g=g, g_prime=g_prime), strict=True))
         W1, W2 = parameters.values()
         if not (
             W1.__class__ is ndarray and W1.dtype is dtype and W1.shape == (n_1, n_0)
             and W2.__class__ is ndarray and W2.dtype is dtype and W2.shape == (n_2, n_1)
             and x.__class__ is ndarray and x.dtype is dtype and x.shape == (N, n_0)
             and y.__class__ is ndarray and y.dtype is dtype and y.shape == (N, n_2)
-            and own.isdisjoint(map(id, (W1, W2, x, y)))
+            and own.isdisjoint(map(id, (W1, W2, x, y))) and callable(g) and callable(g_prime)
         ):
-            _checked_for_buffers(parameters, x, y, shapes, dtype, own)
+            _checked_for_buffers(parameters, x, y, shapes, dtype, own, g=g, g_prime=g_prime)
         # forward
         x.dot(W1.T, out=z1)  # (z-1)
         a1[...] = g(z1)  # (a-1)
         a1.dot(W2.T, out=z2)  # (z-2)
         a2[...] = g(z2)  # (a-2)
+        # backward: deltas hold the factors that all gradients have
+        t2[...] = g_prime(z2)  # (delta-2)
         # cost
         subtract(a2, y, out=delta2)  # (total-cost)
-        total = float(delta2_entries.dot(delta2_entries)) / N  # (total-cost)
-        # backward: deltas hold the factors that all gradients have
-        t1[...] = g_prime(z2)  # (delta-2)
-        multiply(delta2, t1, out=delta2)  # (delta-2)
+        s1 = float(delta2_entries.dot(delta2_entries))  # (total-cost)
+        multiply(delta2, t2, out=delta2)  # (delta-2)
         multiply(delta2, factor1, out=delta2)  # (delta-2)
+        total = s1 / N  # (total-cost)
         delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
+        t1[...] = g_prime(z1)  # (delta-1)
         delta2.dot(W2, out=delta1)  # (delta-1)
-        t2[...] = g_prime(z1)  # (delta-1)
-        multiply(delta1, t2, out=delta1)  # (delta-1)
+        multiply(delta1, t1, out=delta1)  # (delta-1)
         delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
         return float(total), gradients.copy()
 
@@ -129,63 +130,63 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
 # --- checks of what is handed in ---
 
 
-def _checked(parameters, x, y=None):
-    """The parameters in order, after checking that everything is there and fits."""
+def _checked(parameters, **given):
+    """The parameters in order, after a look at all that was handed in: whatever is wrong is told at once."""
+    named = parameters if hasattr(parameters, "keys") else {}
+    arrays = {name: named[name] for name in PARAMETERS if name in named}
+    arrays |= {name: given[name] for name in ("x", "y") if name in given}
+    shapes, sizes = {**PARAMETERS, "x": ("N", "n_0"), "y": ("N", "n_2")}, {}
+    wrong = _misnamed(parameters)
+    for name, value in arrays.items():
+        wrong += _misfit(name, value, shapes[name], sizes)
+    wrong += _mixed(arrays)
+    for name in ("g", "g_prime",):
+        if name in given and not callable(given[name]):
+            wrong.append(f"{name} must be a function, not {given[name]!r}")
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return [arrays[name] for name in PARAMETERS]
+
+
+def _misnamed(parameters):
+    """What is wrong with the names of the parameters, as sentences."""
+    wanted = ", ".join(PARAMETERS)
+    if not hasattr(parameters, "keys"):
+        return [f"parameters must be a dictionary of the arrays {wanted}, not {type(parameters).__name__}"]
     missing = [name for name in PARAMETERS if name not in parameters]
-    if missing:
-        raise ValueError(f"missing parameters: {', '.join(missing)}; there must be {', '.join(PARAMETERS)}")
-    unknown = [name for name in parameters if name not in PARAMETERS]
-    if unknown:
-        names = ", ".join(map(str, unknown))
-        raise ValueError(f"unknown parameters: {names}; there are {', '.join(PARAMETERS)}")
-    sizes = {}
-    values = [_fitting(name, parameters[name], shape, sizes) for name, shape in PARAMETERS.items()]
-    _fitting("x", x, ("N", "n_0"), sizes)
-    if y is not None:
-        _fitting("y", y, ("N", "n_2"), sizes)
-    _of_one_dtype({**parameters, "x": x, **({} if y is None else {"y": y})})
-    return values
+    unknown = [str(name) for name in parameters if name not in PARAMETERS]
+    wrong = [f"missing parameters: {', '.join(missing)}; there must be {wanted}"] if missing else []
+    return wrong + ([f"unknown parameters: {', '.join(unknown)}; there are {wanted}"] if unknown else [])
 
 
-def _fitting(name, value, shape, sizes):
-    """The array, if it has the shape; a size that is a name stands for one number throughout."""
-    if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")  # noqa: TRY004
+def _misfit(name, value, shape, sizes):
+    """What is wrong with an array, as sentences; a size that is a name stands for one number throughout."""
+    if type(value) not in (np.ndarray, np.memmap):
+        return [f"{name} must be a plain NumPy array, not {type(value).__name__}"]
+    wrong = []
     if value.dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
-    wanted = shape
-    if len(value.shape) == len(shape):
-        pairs = zip(shape, value.shape, strict=True)
+        wrong.append(f"{name} must be float32 or float64, not {value.dtype}")
+    found, wanted = tuple(value.shape), shape
+    if len(found) == len(shape):
+        pairs = zip(shape, found, strict=True)
         wanted = tuple(sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in pairs)
-    if value.shape != wanted:
-        raise ValueError(f"{name} must have shape {_shape(wanted)}, not {_shape(value.shape)}")
-    if 0 in value.shape:
-        raise ValueError(f"{name} must have shape {_shape(shape)} and no size of 0, not {_shape(value.shape)}")
-    return value
+    if found != wanted:
+        wrong.append(f"{name} must have shape {_shape(wanted)}, not {_shape(found)}")
+    elif 0 in found:
+        wrong.append(f"{name} must have shape {_shape(shape)} and no size of 0, not {_shape(found)}")
+    return wrong
 
 
-def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
-    """The arrays in order after a thorough look, which says what is wrong and with which of them."""
-    arrays = [*_checked(parameters, x, y), x, y]
-    if len(x) != shapes[-2][0]:
-        raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
-    if x.dtype != dtype:
-        raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
-    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes, strict=True):
-        if array.shape != shape:
-            raise ValueError(
-                f"{name} must have shape {_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"
-            )
-        if id(array) in own:
-            raise ValueError(f"{name} is a gradient that this call would write over: hand in a copy")
-    return arrays
-
-
-def _room(gradient, shape, dtype, start=0):
-    """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
-    size = shape[0] * shape[1]
-    free = gradient.reshape(-1)[start:].view(dtype)
-    return free[:size].reshape(shape) if size <= free.size else np.empty(shape, dtype)
+def _mixed(arrays):
+    """Which arrays are of another dtype than most, as sentences."""
+    dtypes = {name: array.dtype for name, array in arrays.items() if hasattr(array, "dtype")}
+    if len(set(dtypes.values())) == 1:
+        return []
+    floats = [dtype for dtype in dtypes.values() if "float" in str(dtype)]
+    usual = max(floats, key=floats.count, default=None)
+    others = [name for name, dtype in dtypes.items() if dtype in floats and dtype != usual]
+    given = ", ".join(str(dtype) for dtype in dict.fromkeys(dtypes[name] for name in others))
+    return [f"{', '.join(others)} must be {usual}, as the others are, not {given}"] if others else []
 
 
 def _shape(shape):
@@ -193,14 +194,37 @@ def _shape(shape):
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
-def _of_one_dtype(arrays):
-    """Refuse arrays of two dtypes, those of the rarer one by their names."""
-    dtypes = [array.dtype for array in arrays.values()]
-    usual = max(dtypes, key=dtypes.count)
-    others = [name for name, array in arrays.items() if array.dtype != usual]
-    if others:
-        given = arrays[others[0]].dtype
-        raise ValueError(f"{', '.join(others)} must be {usual}, as the others are, not {given}")
+def _checked_for_buffers(parameters, x, y, shapes, dtype, own, **options):
+    """The arrays in order after a thorough look, which says what is wrong and with which of them."""
+    arrays = [*_checked(parameters, x=x, y=y, **options), x, y]
+    if len(x) != shapes[-2][0]:
+        raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
+    if x.dtype != dtype:
+        raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
+    wrong = []
+    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes, strict=True):
+        if array.shape != shape:
+            told = f"{_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"
+            wrong.append(f"{name} must have shape {told}")
+        if id(array) in own:
+            wrong.append(f"{name} is a gradient that this call would write over: hand in a copy")
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return arrays
+
+
+def _aligned(shape, dtype):
+    """An empty array that begins where a line of the cache does, where arithmetic in vectors is quicker."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def _piece(memory, shape, start=0, dtype=None):
+    """A piece of one long array, as an array of its own."""
+    size = int(np.prod(shape))
+    return memory[start:].view(dtype or memory.dtype)[:size].reshape(shape)
 
 
 def _batch_size(value):

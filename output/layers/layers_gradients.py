@@ -25,7 +25,7 @@ def _sigmoid(z, out=None):
 
 def forward(parameters, x):
     """The outputs of the network, shape (N, n_L), for inputs x of shape (N, n_0)."""
-    L, W, b = _checked(parameters, x)
+    L, W, b = _checked(parameters, x=x)
     z, a = {}, {0: x}
     for l in range(1, L):
         z[l] = a[l - 1] @ W[l].T + b[l]  # (z-l)
@@ -37,7 +37,7 @@ def forward(parameters, x):
 
 def cost(parameters, x, y):
     """The cost of the outputs for targets y of shape (N, n_L), as a float."""
-    L, W, b = _checked(parameters, x, y)
+    L, W, b = _checked(parameters, x=x, y=y)
     z, a = {}, {0: x}
     N = x.shape[0]
     n_L = len(W[L])
@@ -53,7 +53,7 @@ def cost(parameters, x, y):
 
 def cost_and_gradients(parameters, x, y):
     """The cost, and its gradient with respect to each parameter, in the parameter's shape and dtype."""
-    L, W, b = _checked(parameters, x, y)
+    L, W, b = _checked(parameters, x=x, y=y)
     z, a, delta, gradients = {}, {0: x}, {}, {}
     N = x.shape[0]
     n_L = len(W[L])
@@ -130,58 +130,77 @@ def _shapes(sizes):
     return shapes
 
 
-def _checked(parameters, x, y=None):
-    """The number of layers and the parameters by layer, after checking that everything is there and fits."""
-    L = 0
-    while f"W{L + 1}" in parameters:
-        L += 1
-    if L < 2:
-        raise ValueError("parameters must have W1, W2, ... for two layers or more")
-    missing = [name for name in _names(L) if name not in parameters]
-    unknown = [name for name in parameters if name not in _names(L)]
-    if missing or unknown:
-        raise ValueError(f"of {L} layers, missing are {missing}, unknown are {unknown}")
-    for name, value in (("x", x), ("y", y), *((name, parameters[name]) for name in _names(L))):
-        if value is not None:
-            _array(name, value)
-    for name, value in (("x", x), ("W1", parameters["W1"])):
-        if value.ndim != 2:
-            raise ValueError(f"{name} must have two axes, not {value.ndim}")
-    sizes = [x.shape[1], *(len(parameters[f"W{l}"]) for l in range(1, L + 1))]
-    wanted = {"x": (len(x), sizes[0]), "y": (len(x), sizes[L]), **_shapes(sizes)}
-    given = {"x": x, "y": y, **parameters}
-    for name, shape in wanted.items():
-        if given[name] is not None and given[name].shape != shape:
-            raise ValueError(f"{name} must have shape {_shape(shape)}, not {_shape(given[name].shape)}")
-        if 0 in shape:
-            raise ValueError(f"{name} must have no size of 0 in its shape, which is {_shape(shape)}")
-    _of_one_dtype({name: value for name, value in given.items() if value is not None})
+def _checked(parameters, **given):
+    """The number of layers and the parameters by layer, after a look at all that was handed in."""
+    named = parameters if hasattr(parameters, "keys") else {}
+    L = next(l for l in range(len(named) + 1) if f"W{l + 1}" not in named)
+    wrong = _misnamed(parameters, L)
+    arrays = {name: named[name] for name in _names(L) if name in named}
+    arrays |= {name: given[name] for name in ("x", "y") if name in given}
+    wrong += [sentence for name, value in arrays.items() for sentence in _misfit(name, value)]
+    wrong += _mixed(arrays)
+    wrong = wrong or _misshaped(arrays, L)
+    if wrong:
+        raise ValueError("\n".join(wrong))
     W = {l: parameters[f"W{l}"] for l in range(1, L + 1)}
     b = {l: parameters[f"b{l}"] for l in range(1, L + 1) if f"b{l}" in parameters}
     return L, W, b
 
 
-def _array(name, value):
-    """Refuse what is no array of floating-point numbers."""
-    if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")  # noqa: TRY004
+def _misnamed(parameters, L):
+    """What is wrong with the names of the parameters of L layers, as sentences."""
+    if not hasattr(parameters, "keys"):
+        return [f"parameters must be a dictionary of the arrays W1, W2, ..., not {type(parameters).__name__}"]
+    if L < 2:
+        return ["parameters must have W1, W2, ... for two layers or more"]
+    missing = [name for name in _names(L) if name not in parameters]
+    unknown = [str(name) for name in parameters if name not in _names(L)]
+    wrong = [f"missing parameters of {L} layers: {', '.join(missing)}"] if missing else []
+    return wrong + ([f"unknown parameters of {L} layers: {', '.join(unknown)}"] if unknown else [])
+
+
+def _misfit(name, value):
+    """What is wrong with an array, but for the lengths of its axes, as sentences."""
+    if type(value) not in (np.ndarray, np.memmap):
+        return [f"{name} must be a plain NumPy array, not {type(value).__name__}"]
+    wrong = []
     if value.dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
+        wrong.append(f"{name} must be float32 or float64, not {value.dtype}")
+    axes = 1 if name.startswith("b") else 2
+    if value.ndim != axes:
+        wrong.append(f"{name} must have {'one axis' if axes == 1 else 'two axes'}, not {value.ndim}")
+    return wrong
+
+
+def _misshaped(arrays, L):
+    """Which arrays don't fit together, as sentences."""
+    x = arrays["x"]
+    sizes = [x.shape[1], *(len(arrays[f"W{l}"]) for l in range(1, L + 1))]
+    wrong = []
+    for name, shape in {"x": (len(x), sizes[0]), "y": (len(x), sizes[L]), **_shapes(sizes)}.items():
+        found = arrays[name].shape if name in arrays else shape
+        if found != shape:
+            wrong.append(f"{name} must have shape {_shape(shape)}, not {_shape(found)}")
+        elif 0 in shape:
+            wrong.append(f"{name} must have no size of 0 in its shape, which is {_shape(shape)}")
+    return wrong
+
+
+def _mixed(arrays):
+    """Which arrays are of another dtype than most, as sentences."""
+    dtypes = {name: array.dtype for name, array in arrays.items() if hasattr(array, "dtype")}
+    if len(set(dtypes.values())) == 1:
+        return []
+    floats = [dtype for dtype in dtypes.values() if "float" in str(dtype)]
+    usual = max(floats, key=floats.count, default=None)
+    others = [name for name, dtype in dtypes.items() if dtype in floats and dtype != usual]
+    given = ", ".join(str(dtype) for dtype in dict.fromkeys(dtypes[name] for name in others))
+    return [f"{', '.join(others)} must be {usual}, as the others are, not {given}"] if others else []
 
 
 def _shape(shape):
     """A shape as text."""
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
-
-
-def _of_one_dtype(arrays):
-    """Refuse arrays of two dtypes, those of the rarer one by their names."""
-    dtypes = [array.dtype for array in arrays.values()]
-    usual = max(dtypes, key=dtypes.count)
-    others = [name for name, array in arrays.items() if array.dtype != usual]
-    if others:
-        given = arrays[others[0]].dtype
-        raise ValueError(f"{', '.join(others)} must be {usual}, as the others are, not {given}")
 
 
 def _batch_size(value):

@@ -36,7 +36,7 @@ def _log_softmax(z, axis, out=None):
 
 def forward(parameters, x):
     """The outputs of the network, shape (N, 10), for inputs x of shape (N, 784)."""
-    W1, b1, W2, b2, W3, b3 = _checked(parameters, x)
+    W1, b1, W2, b2, W3, b3 = _checked(parameters, x=x)
     z1 = x @ W1.T + b1  # (z-1)
     a1 = np.maximum(z1, 0.0)  # (a-1)
     z2 = a1 @ W2.T + b2  # (z-2)
@@ -48,7 +48,7 @@ def forward(parameters, x):
 
 def cost(parameters, x, y):
     """The cost of the outputs for targets y of shape (N, 10), as a float."""
-    W1, b1, W2, b2, W3, b3 = _checked(parameters, x, y)
+    W1, b1, W2, b2, W3, b3 = _checked(parameters, x=x, y=y)
     N = x.shape[0]
     z1 = x @ W1.T + b1  # (z-1)
     a1 = np.maximum(z1, 0.0)  # (a-1)
@@ -65,7 +65,7 @@ def cost_and_gradients(parameters, x, y):
 
     The targets of each example must sum to one: the gradients rely on it.
     """
-    W1, b1, W2, b2, W3, b3 = _checked(parameters, x, y)
+    W1, b1, W2, b2, W3, b3 = _checked(parameters, x=x, y=y)
     N = x.shape[0]
     # forward: each line computes what the backward lines read again
     z1 = x @ W1.T + b1  # (z-1)
@@ -114,28 +114,42 @@ def make_gradients(batch_size, dtype=np.float64):
     zero = np.asarray(0.0, dtype)
     factor1 = np.asarray(1.0 / N, dtype)
     ones = np.ones(10, dtype)
-    ones_2 = np.ones(N, dtype)
     turned = _written_out if N >= 16 else _as_it_is
-    grad_W1 = np.empty((128, 784), dtype)
-    grad_b1 = np.empty((128,), dtype)
-    grad_W2 = np.empty((64, 128), dtype)
-    grad_b2 = np.empty((64,), dtype)
-    grad_W3 = np.empty((10, 64), dtype)
-    grad_b3 = np.empty((10,), dtype)
-    z1 = a1 = delta1 = np.empty((N, 128), dtype)
-    t1 = _room(grad_W1, (N, 128), dtype)
-    z2 = a2 = delta2 = _room(grad_W1, (N, 64), dtype)
-    t3 = _room(grad_W2, (N, 64), dtype)
-    t4 = _room(grad_W3, (64, 10), dtype)
-    z3 = _room(grad_W2, (N, 10), dtype)
-    t6 = _room(grad_W1, (N, 10), dtype, 64 * N)
-    t7 = _room(grad_W1, (10, N), dtype, 64 * N)
-    t8 = np.empty((N,), dtype)
-    a3 = delta3 = np.empty((N, 10), dtype)
-    t9 = _room(grad_W1, (N, 64), bool, 64 * N)
-    t10 = _room(grad_W1, (N, 128), dtype, 64 * N)
-    t11 = _room(grad_W1, (N, 128), bool, 192 * N)
-    z3_entries = z3.reshape(-1)
+    column_sums = np.ones(N, dtype).dot if N <= 1024 else _column_sums(np.ones(1024, dtype))
+    flat = _aligned((109386,), dtype)
+    grad_W1 = _piece(flat, (128, 784))
+    grad_b1 = _piece(flat, (128,), 100352)
+    grad_W2 = _piece(flat, (64, 128), 100480)
+    grad_b2 = _piece(flat, (64,), 108672)
+    grad_W3 = _piece(flat, (10, 64), 108736)
+    grad_b3 = _piece(flat, (10,), 109376)
+    z1 = a1 = delta1 = _aligned((N, 128), dtype)
+    z2 = a2 = delta2 = _aligned((N, 64), dtype)
+    t3 = _piece(flat, (64, 10))
+    a3 = delta3 = t4 = _aligned((N, 10), dtype)
+    spare = _spare(N, N * 202 // 50, dtype, (128, 108746), (80, 108736), (160, 100480))
+    blocks_1 = _blocks(
+        N,
+        128,
+        [flat[640:109386], spare],
+        [z1, a1, z2, a2, t4, a3, delta3],
+        [(0, (-1, 128)), (0, (-1, 64)), (0, (-1, 10)), (10, (10, -1)), (20, (-1,)), (10, (-1, 10))],
+        flat=(9,),
+    )
+    blocks_2 = _blocks(
+        N,
+        80,
+        [flat[:108736], spare],
+        [delta3, a2, delta2],
+        [(0, (-1, 64)), (64, (-1, 64), bool)],
+    )
+    blocks_3 = _blocks(
+        N,
+        160,
+        [flat[:100480], a3.reshape(-1), spare],
+        [delta2, a1, delta1],
+        [(0, (-1, 128)), (128, (-1, 128), bool)],
+    )
     gradients = {
         "W1": grad_W1,
         "b1": grad_b1,
@@ -148,8 +162,8 @@ def make_gradients(batch_size, dtype=np.float64):
 
     def cost_and_gradients(parameters, x, y):
         """The cost and the gradients, in buffers that the next call writes again."""
-        if [*parameters] != names:
-            parameters = dict(zip(PARAMETERS, _checked(parameters, x, y), strict=True))
+        if parameters.__class__ is not dict or [*parameters] != names:
+            parameters = dict(zip(PARAMETERS, _checked(parameters, x=x, y=y), strict=True))
         W1, b1, W2, b2, W3, b3 = parameters.values()
         if not (
             W1.__class__ is ndarray and W1.dtype is dtype and W1.shape == (128, 784)
@@ -164,50 +178,58 @@ def make_gradients(batch_size, dtype=np.float64):
         ):
             _checked_for_buffers(parameters, x, y, shapes, dtype, own)
         # forward
-        x.dot(W1.T, out=z1)  # (z-1)
-        t1[...] = b1  # (z-1)
-        add(z1, t1, out=z1)  # (z-1)
-        t1[...] = zero  # (a-1)
-        maximum(z1, t1, out=a1)  # (a-1)
-        a1.dot(W2.T, out=z2)  # (z-2)
-        t3[...] = b2  # (z-2)
-        add(z2, t3, out=z2)  # (z-2)
-        t3[...] = zero  # (a-2)
-        maximum(z2, t3, out=a2)  # (a-2)
-        W3_T = turned(W3.T, t4)  # (z-3)
-        a2.dot(W3_T, out=z3)  # (z-3)
-        t6[...] = b3  # (z-3)
-        add(z3, t6, out=z3)  # (z-3)
-        t7[...] = z3.T  # (a-3)
-        np.maximum.reduce(t7, axis=0, out=t8)  # (a-3)
-        t6[...] = t8[:, None]  # (a-3)
-        subtract(z3, t6, out=z3)  # (a-3)
-        exp(z3, out=a3)  # (a-3)
-        a3.dot(ones, out=t8)  # (a-3)
-        t6[...] = t8[:, None]  # (a-3)
-        divide(a3, t6, out=a3)  # (a-3)
-        # cost
-        log(t8, out=t8)  # (total-cost)
-        t6[...] = t8[:, None]  # (total-cost)
-        subtract(z3, t6, out=z3)  # (total-cost)
-        total = (-1.0 / N) * float(z3_entries.dot(y.reshape(-1)))  # (total-cost)
-        # backward: deltas hold the factors that all gradients have
-        subtract(a3, y, out=delta3)  # (delta-3)
-        multiply(delta3, factor1, out=delta3)  # (delta-3)
+        s1 = 0.0
+        for (
+            rows, z1_, a1_, z2_, a2_, t4_, a3_, delta3_, t1_, t2_, z3_, t5_, t6_, t7_, z3_entries_,
+        ) in blocks_1:
+            x_, y_ = (x, y) if rows is None else (x[rows], y[rows])
+            x_.dot(W1.T, out=z1_)  # (z-1)
+            t1_[...] = b1  # (z-1)
+            add(z1_, t1_, out=z1_)  # (z-1)
+            t1_[...] = zero  # (a-1)
+            maximum(z1_, t1_, out=a1_)  # (a-1)
+            a1_.dot(W2.T, out=z2_)  # (z-2)
+            t2_[...] = b2  # (z-2)
+            add(z2_, t2_, out=z2_)  # (z-2)
+            t2_[...] = zero  # (a-2)
+            maximum(z2_, t2_, out=a2_)  # (a-2)
+            W3_T = turned(W3.T, t3)  # (z-3)
+            a2_.dot(W3_T, out=z3_)  # (z-3)
+            t4_[...] = b3  # (z-3)
+            add(z3_, t4_, out=z3_)  # (z-3)
+            t5_[...] = z3_.T  # (a-3)
+            np.maximum.reduce(t5_, axis=0, out=t6_)  # (a-3)
+            t4_[...] = t6_[:, None]  # (a-3)
+            subtract(z3_, t4_, out=z3_)  # (a-3)
+            exp(z3_, out=a3_)  # (a-3)
+            a3_.dot(ones, out=t6_)  # (a-3)
+            t7_[...] = t6_[:, None]  # (a-3)
+            divide(a3_, t7_, out=a3_)  # (a-3)
+            # cost
+            log(t6_, out=t6_)  # (total-cost)
+            t7_[...] = t6_[:, None]  # (total-cost)
+            subtract(z3_, t7_, out=z3_)  # (total-cost)
+            s1 += float(z3_entries_.dot(y_.ravel()))  # (total-cost)
+            # backward: deltas hold the factors that all gradients have
+            subtract(a3_, y_, out=delta3_)  # (delta-3)
+            multiply(delta3_, factor1, out=delta3_)  # (delta-3)
+        total = (-1.0 / N) * s1  # (total-cost)
         delta3.T.dot(a2, out=grad_W3)  # (grad-W-3)
-        ones_2.dot(delta3, out=grad_b3)  # (grad-b-3)
-        delta3.dot(W3, out=t3)  # (delta-2)
-        greater(a2, zero, out=t9)  # (delta-2)
-        delta2[...] = t9  # (delta-2)
-        multiply(t3, delta2, out=delta2)  # (delta-2)
+        column_sums(delta3, out=grad_b3)  # (grad-b-3)
+        for _, delta3_, a2_, delta2_, t8_, t9_ in blocks_2:
+            delta3_.dot(W3, out=t8_)  # (delta-2)
+            greater(a2_, zero, out=t9_)  # (delta-2)
+            delta2_[...] = t9_  # (delta-2)
+            multiply(t8_, delta2_, out=delta2_)  # (delta-2)
         delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
-        ones_2.dot(delta2, out=grad_b2)  # (grad-b-2)
-        delta2.dot(W2, out=t10)  # (delta-1)
-        greater(a1, zero, out=t11)  # (delta-1)
-        delta1[...] = t11  # (delta-1)
-        multiply(t10, delta1, out=delta1)  # (delta-1)
+        column_sums(delta2, out=grad_b2)  # (grad-b-2)
+        for _, delta2_, a1_, delta1_, t10_, t11_ in blocks_3:
+            delta2_.dot(W2, out=t10_)  # (delta-1)
+            greater(a1_, zero, out=t11_)  # (delta-1)
+            delta1_[...] = t11_  # (delta-1)
+            multiply(t10_, delta1_, out=delta1_)  # (delta-1)
         delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
-        ones_2.dot(delta1, out=grad_b1)  # (grad-b-1)
+        column_sums(delta1, out=grad_b1)  # (grad-b-1)
         return float(total), gradients.copy()
 
     return cost_and_gradients
@@ -216,55 +238,83 @@ def make_gradients(batch_size, dtype=np.float64):
 # --- checks of what is handed in ---
 
 
-def _checked(parameters, x, y=None):
-    """The parameters in order, after checking that everything is there and fits."""
+def _checked(parameters, **given):
+    """The parameters in order, after a look at all that was handed in: whatever is wrong is told at once."""
+    named = parameters if hasattr(parameters, "keys") else {}
+    arrays = {name: named[name] for name in PARAMETERS if name in named}
+    arrays |= {name: given[name] for name in ("x", "y") if name in given}
+    shapes, sizes = {**PARAMETERS, "x": ("N", 784), "y": ("N", 10)}, {}
+    wrong = _misnamed(parameters)
+    for name, value in arrays.items():
+        wrong += _misfit(name, value, shapes[name], sizes)
+    wrong += _mixed(arrays)
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return [arrays[name] for name in PARAMETERS]
+
+
+def _misnamed(parameters):
+    """What is wrong with the names of the parameters, as sentences."""
+    wanted = ", ".join(PARAMETERS)
+    if not hasattr(parameters, "keys"):
+        return [f"parameters must be a dictionary of the arrays {wanted}, not {type(parameters).__name__}"]
     missing = [name for name in PARAMETERS if name not in parameters]
-    if missing:
-        raise ValueError(f"missing parameters: {', '.join(missing)}; there must be {', '.join(PARAMETERS)}")
-    unknown = [name for name in parameters if name not in PARAMETERS]
-    if unknown:
-        names = ", ".join(map(str, unknown))
-        raise ValueError(f"unknown parameters: {names}; there are {', '.join(PARAMETERS)}")
-    sizes = {}
-    values = [_fitting(name, parameters[name], shape, sizes) for name, shape in PARAMETERS.items()]
-    _fitting("x", x, ("N", 784), sizes)
-    if y is not None:
-        _fitting("y", y, ("N", 10), sizes)
-    _of_one_dtype({**parameters, "x": x, **({} if y is None else {"y": y})})
-    return values
+    unknown = [str(name) for name in parameters if name not in PARAMETERS]
+    wrong = [f"missing parameters: {', '.join(missing)}; there must be {wanted}"] if missing else []
+    return wrong + ([f"unknown parameters: {', '.join(unknown)}; there are {wanted}"] if unknown else [])
 
 
-def _fitting(name, value, shape, sizes):
-    """The array, if it has the shape; a size that is a name stands for one number throughout."""
-    if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")  # noqa: TRY004
+def _misfit(name, value, shape, sizes):
+    """What is wrong with an array, as sentences; a size that is a name stands for one number throughout."""
+    if type(value) not in (np.ndarray, np.memmap):
+        return [f"{name} must be a plain NumPy array, not {type(value).__name__}"]
+    wrong = []
     if value.dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
-    wanted = shape
-    if len(value.shape) == len(shape):
-        pairs = zip(shape, value.shape, strict=True)
+        wrong.append(f"{name} must be float32 or float64, not {value.dtype}")
+    found, wanted = tuple(value.shape), shape
+    if len(found) == len(shape):
+        pairs = zip(shape, found, strict=True)
         wanted = tuple(sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in pairs)
-    if value.shape != wanted:
-        raise ValueError(f"{name} must have shape {_shape(wanted)}, not {_shape(value.shape)}")
-    if 0 in value.shape:
-        raise ValueError(f"{name} must have shape {_shape(shape)} and no size of 0, not {_shape(value.shape)}")
-    return value
+    if found != wanted:
+        wrong.append(f"{name} must have shape {_shape(wanted)}, not {_shape(found)}")
+    elif 0 in found:
+        wrong.append(f"{name} must have shape {_shape(shape)} and no size of 0, not {_shape(found)}")
+    return wrong
 
 
-def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
+def _mixed(arrays):
+    """Which arrays are of another dtype than most, as sentences."""
+    dtypes = {name: array.dtype for name, array in arrays.items() if hasattr(array, "dtype")}
+    if len(set(dtypes.values())) == 1:
+        return []
+    floats = [dtype for dtype in dtypes.values() if "float" in str(dtype)]
+    usual = max(floats, key=floats.count, default=None)
+    others = [name for name, dtype in dtypes.items() if dtype in floats and dtype != usual]
+    given = ", ".join(str(dtype) for dtype in dict.fromkeys(dtypes[name] for name in others))
+    return [f"{', '.join(others)} must be {usual}, as the others are, not {given}"] if others else []
+
+
+def _shape(shape):
+    """A shape as text."""
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def _checked_for_buffers(parameters, x, y, shapes, dtype, own, **options):
     """The arrays in order after a thorough look, which says what is wrong and with which of them."""
-    arrays = [*_checked(parameters, x, y), x, y]
+    arrays = [*_checked(parameters, x=x, y=y, **options), x, y]
     if len(x) != shapes[-2][0]:
         raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
     if x.dtype != dtype:
         raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
+    wrong = []
     for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes, strict=True):
         if array.shape != shape:
-            raise ValueError(
-                f"{name} must have shape {_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"
-            )
+            told = f"{_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"
+            wrong.append(f"{name} must have shape {told}")
         if id(array) in own:
-            raise ValueError(f"{name} is a gradient that this call would write over: hand in a copy")
+            wrong.append(f"{name} is a gradient that this call would write over: hand in a copy")
+    if wrong:
+        raise ValueError("\n".join(wrong))
     return arrays
 
 
@@ -279,26 +329,74 @@ def _as_it_is(transpose, memory):
     return transpose
 
 
-def _room(gradient, shape, dtype, start=0):
-    """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
-    size = shape[0] * shape[1]
-    free = gradient.reshape(-1)[start:].view(dtype)
-    return free[:size].reshape(shape) if size <= free.size else np.empty(shape, dtype)
+def _column_sums(ones):
+    """A function that sums the columns of an array: products with ones, for so many rows at a time."""
+
+    def column_sums(array, out):
+        most = len(ones)
+        ones.dot(array[:most], out=out)
+        for start in range(most, len(array), most):
+            rows = array[start : start + most]
+            out += ones[: len(rows)].dot(rows)
+
+    return column_sums
 
 
-def _shape(shape):
-    """A shape as text."""
-    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+def _aligned(shape, dtype):
+    """An empty array that begins where a line of the cache does, where arithmetic in vectors is quicker."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
-def _of_one_dtype(arrays):
-    """Refuse arrays of two dtypes, those of the rarer one by their names."""
-    dtypes = [array.dtype for array in arrays.values()]
-    usual = max(dtypes, key=dtypes.count)
-    others = [name for name, array in arrays.items() if array.dtype != usual]
-    if others:
-        given = arrays[others[0]].dtype
-        raise ValueError(f"{', '.join(others)} must be {usual}, as the others are, not {given}")
+def _piece(memory, shape, start=0, dtype=None):
+    """A piece of one long array, as an array of its own."""
+    size = int(np.prod(shape))
+    return memory[start:].view(dtype or memory.dtype)[:size].reshape(shape)
+
+
+CACHE = 2**21
+"""Bytes that are at hand: what is worked on some rows at a time should fit in."""
+
+ENOUGH_ROWS, FEWEST_ROWS = 512, 32
+"""So many rows at a time cost a matrix product next to nothing, and fewer are too few."""
+
+
+def _spare(N, most, dtype, *needs):
+    """Memory where what is free is too little: each need is units for an example, and entries that are free."""
+    wanted = [(min(N * units, max(most, min(N, FEWEST_ROWS) * units)), free) for units, free in needs]
+    return np.empty(max((size for size, free in wanted if free < size), default=0), dtype)
+
+
+def _blocks(N, units, rooms, arrays, parts, flat=(), most=None):
+    """Some rows of each array and room for them beside, then the next rows: as many as there is room for.
+
+    An example takes so many units of the largest room; every part has a start there, in units, and a shape.
+    Where all rows come at once, None stands for them. What is flat comes as one long vector as well.
+    """
+    room = max(rooms, key=len, default=None)
+    rows = N if room is None else min(N, len(room) // units)
+    rows = rows if most is None else min(rows, max(most, FEWEST_ROWS))
+    distinct = {id(array): array for array in arrays}
+    row = sum(array[0].nbytes for array in distinct.values())
+    row += 0 if room is None else units * room.itemsize
+    rows = min(rows, max(CACHE // row, ENOUGH_ROWS))
+    rows = -(-N // -(-N // rows))
+    blocks = []
+    for start in range(0, N, rows):
+        stop = min(start + rows, N)
+        cuts = {key: array[start:stop] for key, array in distinct.items()}
+        cut = [cuts[id(array)] for array in arrays]  # one array of two names stays one: NumPy is quicker
+        cut += [_piece_of_rows(room, stop - start, *part) for part in parts]
+        which = None if rows == N else slice(start, stop)
+        blocks.append((which, *cut, *(cut[number].reshape(-1) for number in flat)))
+    return blocks
+
+
+def _piece_of_rows(room, rows, start, shape, dtype=None):
+    """An array of so many rows in a room."""
+    return _piece(room, [rows if size == -1 else size for size in shape], start * rows, dtype)
 
 
 def _batch_size(value):

@@ -34,7 +34,7 @@ def _log_softmax(z, axis, out=None):
 
 def forward(parameters, x, *, lambda_=None):
     """The outputs of the network, shape (N, n_2), for inputs x of shape (N, n_0)."""
-    W1, b1, W2, b2 = _checked(parameters, x)
+    W1, b1, W2, b2 = _checked(parameters, x=x)
     z1 = x @ W1.T + b1  # (z-1)
     a1 = np.maximum(z1, 0.0)  # (a-1)
     z2 = a1 @ W2.T + b2  # (z-2)
@@ -44,7 +44,8 @@ def forward(parameters, x, *, lambda_=None):
 
 def cost(parameters, x, y, *, lambda_):
     """The cost of the outputs for targets y of shape (N, n_2), as a float."""
-    W1, b1, W2, b2 = _checked(parameters, x, y)
+    W1, b1, W2, b2 = _checked(parameters, x=x, y=y, lambda_=lambda_)
+    lambda_ = float(lambda_)
     N = x.shape[0]
     z1 = x @ W1.T + b1  # (z-1)
     a1 = np.maximum(z1, 0.0)  # (a-1)
@@ -60,7 +61,8 @@ def cost_and_gradients(parameters, x, y, *, lambda_):
 
     The targets of each example must sum to one: the gradients rely on it.
     """
-    W1, b1, W2, b2 = _checked(parameters, x, y)
+    W1, b1, W2, b2 = _checked(parameters, x=x, y=y, lambda_=lambda_)
+    lambda_ = float(lambda_)
     N = x.shape[0]
     # forward: each line computes what the backward lines read again
     z1 = x @ W1.T + b1  # (z-1)
@@ -112,28 +114,45 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
     zero = np.asarray(0.0, dtype)
     factor1 = np.asarray(1.0 / N, dtype)
     ones = np.ones(n_2, dtype)
-    ones_2 = np.ones(N, dtype)
-    grad_W1 = np.empty((n_1, n_0), dtype)
-    grad_b1 = np.empty((n_1,), dtype)
-    grad_W2 = np.empty((n_2, n_1), dtype)
-    grad_b2 = np.empty((n_2,), dtype)
-    z1 = a1 = delta1 = np.empty((N, n_1), dtype)
-    t1 = _room(grad_W1, (N, n_1), dtype)
-    z2 = _room(grad_W1, (N, n_2), dtype)
-    t3 = _room(grad_W2, (N, n_2), dtype)
-    t4 = np.empty((N,), dtype)
-    a2 = delta2 = np.empty((N, n_2), dtype)
-    t5 = _room(grad_W1, (n_2, n_1), dtype)
-    t6 = _room(grad_b1, (N, n_1), bool)
-    t7 = _room(grad_b1, (n_1, n_0), dtype)
-    z2_entries = z2.reshape(-1)
+    column_sums = np.ones(N, dtype).dot if N <= 1024 else _column_sums(np.ones(1024, dtype))
+    flat = _aligned((n_0 * n_1 + n_1 * n_2 + n_1 + n_2,), dtype)
+    grad_W1 = _piece(flat, (n_1, n_0))
+    grad_b1 = _piece(flat, (n_1,), n_0 * n_1)
+    grad_W2 = _piece(flat, (n_2, n_1), n_0 * n_1 + n_1)
+    grad_b2 = _piece(flat, (n_2,), n_0 * n_1 + n_1 * n_2 + n_1)
+    z1 = a1 = delta1 = _aligned((N, n_1), dtype)
+    a2 = delta2 = t2 = _aligned((N, n_2), dtype)
+    t5 = _aligned((n_2, n_1), dtype)
+    t8 = _aligned((n_1, n_0), dtype)
+    spare = _spare(
+        N,
+        N * (n_1 + n_2) // 50,
+        dtype,
+        (n_1 + 2 * n_2 + 1, n_0 * n_1 + n_1 * n_2 + n_1 + n_2),
+        (2 * n_1, n_0 * n_1 + n_1),
+    )
+    blocks_1 = _blocks(
+        N,
+        n_1 + 2 * n_2 + 1,
+        [flat[:n_0 * n_1 + n_1 * n_2 + n_1 + n_2], spare],
+        [z1, a1, t2, a2, delta2],
+        [(1, (-1, n_1)), (n_1 + 1, (-1, n_2)), (0, (-1,)), (n_1 + n_2 + 1, (-1, n_2))],
+        flat=(6,),
+    )
+    blocks_2 = _blocks(
+        N,
+        2 * n_1,
+        [flat[:n_0 * n_1 + n_1], spare],
+        [delta2, a1, delta1],
+        [(0, (-1, n_1)), (n_1, (-1, n_1), bool)],
+    )
     gradients = {"W1": grad_W1, "b1": grad_b1, "W2": grad_W2, "b2": grad_b2}
     own = {id(gradient) for gradient in gradients.values()}
 
     def cost_and_gradients(parameters, x, y, *, lambda_):
         """The cost and the gradients, in buffers that the next call writes again."""
-        if [*parameters] != names:
-            parameters = dict(zip(PARAMETERS, _checked(parameters, x, y), strict=True))
+        if parameters.__class__ is not dict or [*parameters] != names:
+            parameters = dict(zip(PARAMETERS, _checked(parameters, x=x, y=y, lambda_=lambda_), strict=True))
         W1, b1, W2, b2 = parameters.values()
         if not (
             W1.__class__ is ndarray and W1.dtype is dtype and W1.shape == (n_1, n_0)
@@ -142,46 +161,51 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
             and b2.__class__ is ndarray and b2.dtype is dtype and b2.shape == (n_2,)
             and x.__class__ is ndarray and x.dtype is dtype and x.shape == (N, n_0)
             and y.__class__ is ndarray and y.dtype is dtype and y.shape == (N, n_2)
-            and own.isdisjoint(map(id, (W1, b1, W2, b2, x, y)))
+            and own.isdisjoint(map(id, (W1, b1, W2, b2, x, y))) and lambda_.__class__ is float
         ):
-            _checked_for_buffers(parameters, x, y, shapes, dtype, own)
+            _checked_for_buffers(parameters, x, y, shapes, dtype, own, lambda_=lambda_)
         # forward
-        x.dot(W1.T, out=z1)  # (z-1)
-        t1[...] = b1  # (z-1)
-        add(z1, t1, out=z1)  # (z-1)
-        t1[...] = zero  # (a-1)
-        maximum(z1, t1, out=a1)  # (a-1)
-        a1.dot(W2.T, out=z2)  # (z-2)
-        t3[...] = b2  # (z-2)
-        add(z2, t3, out=z2)  # (z-2)
-        np.maximum.reduce(z2, axis=1, out=t4)  # (a-2)
-        t3[...] = t4[:, None]  # (a-2)
-        subtract(z2, t3, out=z2)  # (a-2)
-        exp(z2, out=a2)  # (a-2)
-        a2.dot(ones, out=t4)  # (a-2)
-        t3[...] = t4[:, None]  # (a-2)
-        divide(a2, t3, out=a2)  # (a-2)
-        # cost
+        s1 = 0.0
+        for rows, z1_, a1_, t2_, a2_, delta2_, t1_, z2_, t3_, t4_, z2_entries_ in blocks_1:
+            x_, y_ = (x, y) if rows is None else (x[rows], y[rows])
+            x_.dot(W1.T, out=z1_)  # (z-1)
+            t1_[...] = b1  # (z-1)
+            add(z1_, t1_, out=z1_)  # (z-1)
+            t1_[...] = zero  # (a-1)
+            maximum(z1_, t1_, out=a1_)  # (a-1)
+            a1_.dot(W2.T, out=z2_)  # (z-2)
+            t2_[...] = b2  # (z-2)
+            add(z2_, t2_, out=z2_)  # (z-2)
+            np.maximum.reduce(z2_, axis=1, out=t3_)  # (a-2)
+            t2_[...] = t3_[:, None]  # (a-2)
+            subtract(z2_, t2_, out=z2_)  # (a-2)
+            exp(z2_, out=a2_)  # (a-2)
+            a2_.dot(ones, out=t3_)  # (a-2)
+            t4_[...] = t3_[:, None]  # (a-2)
+            divide(a2_, t4_, out=a2_)  # (a-2)
+            # cost
+            log(t3_, out=t3_)  # (total-cost)
+            t4_[...] = t3_[:, None]  # (total-cost)
+            subtract(z2_, t4_, out=z2_)  # (total-cost)
+            s1 += float(z2_entries_.dot(y_.ravel()))  # (total-cost)
+            # backward: deltas hold the factors that all gradients have
+            subtract(a2_, y_, out=delta2_)  # (delta-2)
+            multiply(delta2_, factor1, out=delta2_)  # (delta-2)
         penalty = (float(np.vdot(W1, W1)) + float(np.vdot(W2, W2))) * (0.5 * lambda_ / N)  # (penalty)
-        log(t4, out=t4)  # (total-cost)
-        t3[...] = t4[:, None]  # (total-cost)
-        subtract(z2, t3, out=z2)  # (total-cost)
-        total = penalty - float(z2_entries.dot(y.reshape(-1))) / N  # (total-cost)
-        # backward: deltas hold the factors that all gradients have
-        subtract(a2, y, out=delta2)  # (delta-2)
-        multiply(delta2, factor1, out=delta2)  # (delta-2)
+        total = penalty - s1 / N  # (total-cost)
         delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
         multiply(W2, lambda_ / N, out=t5)  # (grad-W-2)
         add(grad_W2, t5, out=grad_W2)  # (grad-W-2)
-        ones_2.dot(delta2, out=grad_b2)  # (grad-b-2)
-        delta2.dot(W2, out=t1)  # (delta-1)
-        greater(a1, zero, out=t6)  # (delta-1)
-        delta1[...] = t6  # (delta-1)
-        multiply(t1, delta1, out=delta1)  # (delta-1)
+        column_sums(delta2, out=grad_b2)  # (grad-b-2)
+        for _, delta2_, a1_, delta1_, t6_, t7_ in blocks_2:
+            delta2_.dot(W2, out=t6_)  # (delta-1)
+            greater(a1_, zero, out=t7_)  # (delta-1)
+            delta1_[...] = t7_  # (delta-1)
+            multiply(t6_, delta1_, out=delta1_)  # (delta-1)
         delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
-        multiply(W1, lambda_ / N, out=t7)  # (grad-W-1)
-        add(grad_W1, t7, out=grad_W1)  # (grad-W-1)
-        ones_2.dot(delta1, out=grad_b1)  # (grad-b-1)
+        multiply(W1, lambda_ / N, out=t8)  # (grad-W-1)
+        add(grad_W1, t8, out=grad_W1)  # (grad-W-1)
+        column_sums(delta1, out=grad_b1)  # (grad-b-1)
         return float(total), gradients.copy()
 
     return cost_and_gradients
@@ -190,63 +214,63 @@ def make_gradients(batch_size, dtype=np.float64, *, n_0, n_1, n_2):
 # --- checks of what is handed in ---
 
 
-def _checked(parameters, x, y=None):
-    """The parameters in order, after checking that everything is there and fits."""
+def _checked(parameters, **given):
+    """The parameters in order, after a look at all that was handed in: whatever is wrong is told at once."""
+    named = parameters if hasattr(parameters, "keys") else {}
+    arrays = {name: named[name] for name in PARAMETERS if name in named}
+    arrays |= {name: given[name] for name in ("x", "y") if name in given}
+    shapes, sizes = {**PARAMETERS, "x": ("N", "n_0"), "y": ("N", "n_2")}, {}
+    wrong = _misnamed(parameters)
+    for name, value in arrays.items():
+        wrong += _misfit(name, value, shapes[name], sizes)
+    wrong += _mixed(arrays)
+    for name in ("lambda_",):
+        if name in given and not _is_number(given[name]):
+            wrong.append(f"{name} must be a number, not {given[name]!r}")
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return [arrays[name] for name in PARAMETERS]
+
+
+def _misnamed(parameters):
+    """What is wrong with the names of the parameters, as sentences."""
+    wanted = ", ".join(PARAMETERS)
+    if not hasattr(parameters, "keys"):
+        return [f"parameters must be a dictionary of the arrays {wanted}, not {type(parameters).__name__}"]
     missing = [name for name in PARAMETERS if name not in parameters]
-    if missing:
-        raise ValueError(f"missing parameters: {', '.join(missing)}; there must be {', '.join(PARAMETERS)}")
-    unknown = [name for name in parameters if name not in PARAMETERS]
-    if unknown:
-        names = ", ".join(map(str, unknown))
-        raise ValueError(f"unknown parameters: {names}; there are {', '.join(PARAMETERS)}")
-    sizes = {}
-    values = [_fitting(name, parameters[name], shape, sizes) for name, shape in PARAMETERS.items()]
-    _fitting("x", x, ("N", "n_0"), sizes)
-    if y is not None:
-        _fitting("y", y, ("N", "n_2"), sizes)
-    _of_one_dtype({**parameters, "x": x, **({} if y is None else {"y": y})})
-    return values
+    unknown = [str(name) for name in parameters if name not in PARAMETERS]
+    wrong = [f"missing parameters: {', '.join(missing)}; there must be {wanted}"] if missing else []
+    return wrong + ([f"unknown parameters: {', '.join(unknown)}; there are {wanted}"] if unknown else [])
 
 
-def _fitting(name, value, shape, sizes):
-    """The array, if it has the shape; a size that is a name stands for one number throughout."""
-    if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")  # noqa: TRY004
+def _misfit(name, value, shape, sizes):
+    """What is wrong with an array, as sentences; a size that is a name stands for one number throughout."""
+    if type(value) not in (np.ndarray, np.memmap):
+        return [f"{name} must be a plain NumPy array, not {type(value).__name__}"]
+    wrong = []
     if value.dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
-    wanted = shape
-    if len(value.shape) == len(shape):
-        pairs = zip(shape, value.shape, strict=True)
+        wrong.append(f"{name} must be float32 or float64, not {value.dtype}")
+    found, wanted = tuple(value.shape), shape
+    if len(found) == len(shape):
+        pairs = zip(shape, found, strict=True)
         wanted = tuple(sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in pairs)
-    if value.shape != wanted:
-        raise ValueError(f"{name} must have shape {_shape(wanted)}, not {_shape(value.shape)}")
-    if 0 in value.shape:
-        raise ValueError(f"{name} must have shape {_shape(shape)} and no size of 0, not {_shape(value.shape)}")
-    return value
+    if found != wanted:
+        wrong.append(f"{name} must have shape {_shape(wanted)}, not {_shape(found)}")
+    elif 0 in found:
+        wrong.append(f"{name} must have shape {_shape(shape)} and no size of 0, not {_shape(found)}")
+    return wrong
 
 
-def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
-    """The arrays in order after a thorough look, which says what is wrong and with which of them."""
-    arrays = [*_checked(parameters, x, y), x, y]
-    if len(x) != shapes[-2][0]:
-        raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
-    if x.dtype != dtype:
-        raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
-    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes, strict=True):
-        if array.shape != shape:
-            raise ValueError(
-                f"{name} must have shape {_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"
-            )
-        if id(array) in own:
-            raise ValueError(f"{name} is a gradient that this call would write over: hand in a copy")
-    return arrays
-
-
-def _room(gradient, shape, dtype, start=0):
-    """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
-    size = shape[0] * shape[1]
-    free = gradient.reshape(-1)[start:].view(dtype)
-    return free[:size].reshape(shape) if size <= free.size else np.empty(shape, dtype)
+def _mixed(arrays):
+    """Which arrays are of another dtype than most, as sentences."""
+    dtypes = {name: array.dtype for name, array in arrays.items() if hasattr(array, "dtype")}
+    if len(set(dtypes.values())) == 1:
+        return []
+    floats = [dtype for dtype in dtypes.values() if "float" in str(dtype)]
+    usual = max(floats, key=floats.count, default=None)
+    others = [name for name, dtype in dtypes.items() if dtype in floats and dtype != usual]
+    given = ", ".join(str(dtype) for dtype in dict.fromkeys(dtypes[name] for name in others))
+    return [f"{', '.join(others)} must be {usual}, as the others are, not {given}"] if others else []
 
 
 def _shape(shape):
@@ -254,14 +278,98 @@ def _shape(shape):
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
-def _of_one_dtype(arrays):
-    """Refuse arrays of two dtypes, those of the rarer one by their names."""
-    dtypes = [array.dtype for array in arrays.values()]
-    usual = max(dtypes, key=dtypes.count)
-    others = [name for name, array in arrays.items() if array.dtype != usual]
-    if others:
-        given = arrays[others[0]].dtype
-        raise ValueError(f"{', '.join(others)} must be {usual}, as the others are, not {given}")
+def _is_number(value):
+    """Whether a value is a single number."""
+    return isinstance(value, (int, float)) or getattr(value, "shape", None) == ()
+
+
+def _checked_for_buffers(parameters, x, y, shapes, dtype, own, **options):
+    """The arrays in order after a thorough look, which says what is wrong and with which of them."""
+    arrays = [*_checked(parameters, x=x, y=y, **options), x, y]
+    if len(x) != shapes[-2][0]:
+        raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
+    if x.dtype != dtype:
+        raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
+    wrong = []
+    for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes, strict=True):
+        if array.shape != shape:
+            told = f"{_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"
+            wrong.append(f"{name} must have shape {told}")
+        if id(array) in own:
+            wrong.append(f"{name} is a gradient that this call would write over: hand in a copy")
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return arrays
+
+
+def _column_sums(ones):
+    """A function that sums the columns of an array: products with ones, for so many rows at a time."""
+
+    def column_sums(array, out):
+        most = len(ones)
+        ones.dot(array[:most], out=out)
+        for start in range(most, len(array), most):
+            rows = array[start : start + most]
+            out += ones[: len(rows)].dot(rows)
+
+    return column_sums
+
+
+def _aligned(shape, dtype):
+    """An empty array that begins where a line of the cache does, where arithmetic in vectors is quicker."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def _piece(memory, shape, start=0, dtype=None):
+    """A piece of one long array, as an array of its own."""
+    size = int(np.prod(shape))
+    return memory[start:].view(dtype or memory.dtype)[:size].reshape(shape)
+
+
+CACHE = 2**21
+"""Bytes that are at hand: what is worked on some rows at a time should fit in."""
+
+ENOUGH_ROWS, FEWEST_ROWS = 512, 32
+"""So many rows at a time cost a matrix product next to nothing, and fewer are too few."""
+
+
+def _spare(N, most, dtype, *needs):
+    """Memory where what is free is too little: each need is units for an example, and entries that are free."""
+    wanted = [(min(N * units, max(most, min(N, FEWEST_ROWS) * units)), free) for units, free in needs]
+    return np.empty(max((size for size, free in wanted if free < size), default=0), dtype)
+
+
+def _blocks(N, units, rooms, arrays, parts, flat=(), most=None):
+    """Some rows of each array and room for them beside, then the next rows: as many as there is room for.
+
+    An example takes so many units of the largest room; every part has a start there, in units, and a shape.
+    Where all rows come at once, None stands for them. What is flat comes as one long vector as well.
+    """
+    room = max(rooms, key=len, default=None)
+    rows = N if room is None else min(N, len(room) // units)
+    rows = rows if most is None else min(rows, max(most, FEWEST_ROWS))
+    distinct = {id(array): array for array in arrays}
+    row = sum(array[0].nbytes for array in distinct.values())
+    row += 0 if room is None else units * room.itemsize
+    rows = min(rows, max(CACHE // row, ENOUGH_ROWS))
+    rows = -(-N // -(-N // rows))
+    blocks = []
+    for start in range(0, N, rows):
+        stop = min(start + rows, N)
+        cuts = {key: array[start:stop] for key, array in distinct.items()}
+        cut = [cuts[id(array)] for array in arrays]  # one array of two names stays one: NumPy is quicker
+        cut += [_piece_of_rows(room, stop - start, *part) for part in parts]
+        which = None if rows == N else slice(start, stop)
+        blocks.append((which, *cut, *(cut[number].reshape(-1) for number in flat)))
+    return blocks
+
+
+def _piece_of_rows(room, rows, start, shape, dtype=None):
+    """An array of so many rows in a room."""
+    return _piece(room, [rows if size == -1 else size for size in shape], start * rows, dtype)
 
 
 def _batch_size(value):

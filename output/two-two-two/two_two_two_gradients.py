@@ -27,7 +27,7 @@ def _sigmoid(z, out=None):
 
 def forward(parameters, x):
     """The outputs of the network, shape (N, 2), for inputs x of shape (N, 2)."""
-    W1, b1, W2, b2 = _checked(parameters, x)
+    W1, b1, W2, b2 = _checked(parameters, x=x)
     z1 = x @ W1.T + b1  # (z-1)
     a1 = _sigmoid(z1)  # (a-1)
     z2 = a1 @ W2.T + b2  # (z-2)
@@ -37,7 +37,7 @@ def forward(parameters, x):
 
 def cost(parameters, x, y):
     """The cost of the outputs for targets y of shape (N, 2), as a float."""
-    W1, b1, W2, b2 = _checked(parameters, x, y)
+    W1, b1, W2, b2 = _checked(parameters, x=x, y=y)
     N = x.shape[0]
     z1 = x @ W1.T + b1  # (z-1)
     a1 = _sigmoid(z1)  # (a-1)
@@ -50,7 +50,7 @@ def cost(parameters, x, y):
 
 def cost_and_gradients(parameters, x, y):
     """The cost, and its gradient with respect to each parameter, in the parameter's shape and dtype."""
-    W1, b1, W2, b2 = _checked(parameters, x, y)
+    W1, b1, W2, b2 = _checked(parameters, x=x, y=y)
     N = x.shape[0]
     # forward: each line computes what the backward lines read again
     z1 = x @ W1.T + b1  # (z-1)
@@ -91,27 +91,34 @@ def make_gradients(batch_size, dtype=np.float64):
     multiply = np.multiply
     one = np.asarray(1.0, dtype)
     factor1 = np.asarray(1.0 / N, dtype)
-    ones = np.ones(N, dtype)
     turned = _written_out if N >= 16 else _as_it_is
-    flat = np.empty(12, dtype)
-    grad_W1 = flat[0:4].reshape((2, 2))
-    grad_b1 = flat[4:6].reshape((2,))
-    grad_W2 = flat[6:10].reshape((2, 2))
-    grad_b2 = flat[10:12].reshape((2,))
-    t1 = _room(grad_W1, (2, 2), dtype)
-    z1 = a1 = delta1 = np.empty((N, 2), dtype)
-    t2 = _room(grad_W1, (N, 2), dtype)
-    z2 = a2 = delta2 = _room(grad_b1, (N, 2), dtype)
-    t4 = _room(grad_W2, (N, 2), dtype)
-    t2_entries = t2.reshape(-1)
+    column_sums = np.ones(N, dtype).dot if N <= 1024 else _column_sums(np.ones(1024, dtype))
+    flat = _aligned((12,), dtype)
+    grad_W1 = _piece(flat, (2, 2))
+    grad_b1 = _piece(flat, (2,), 4)
+    grad_W2 = _piece(flat, (2, 2), 6)
+    grad_b2 = _piece(flat, (2,), 10)
+    t1 = _piece(flat, (2, 2))
+    z1 = a1 = delta1 = _aligned((N, 2), dtype)
+    z2 = a2 = delta2 = t2 = _aligned((N, 2), dtype)
+    spare = _spare(N, N * 4 // 50, dtype, (4, 8), (2, 6))
+    blocks_1 = _blocks(
+        N,
+        4,
+        [flat[4:12], spare],
+        [z1, t2, a1, z2, a2, delta2],
+        [(0, (-1, 2)), (2, (-1, 2))],
+        flat=(6,),
+    )
+    blocks_2 = _blocks(N, 2, [flat[:6], spare], [delta2, a1, delta1], [(0, (-1, 2))])
     gradients = {"W1": grad_W1, "b1": grad_b1, "W2": grad_W2, "b2": grad_b2}
     own = {id(gradient) for gradient in gradients.values()}
 
     @np.errstate(over="ignore")  # exp may overflow where 1 / (1 + exp(-z)) is 0
     def cost_and_gradients(parameters, x, y):
         """The cost and the gradients, in buffers that the next call writes again."""
-        if [*parameters] != names:
-            parameters = dict(zip(PARAMETERS, _checked(parameters, x, y), strict=True))
+        if parameters.__class__ is not dict or [*parameters] != names:
+            parameters = dict(zip(PARAMETERS, _checked(parameters, x=x, y=y), strict=True))
         W1, b1, W2, b2 = parameters.values()
         if not (
             W1.__class__ is ndarray and W1.dtype is dtype and W1.shape == (2, 2)
@@ -124,38 +131,43 @@ def make_gradients(batch_size, dtype=np.float64):
         ):
             _checked_for_buffers(parameters, x, y, shapes, dtype, own)
         # forward
-        W1_T = turned(W1.T, t1)  # (z-1)
-        x.dot(W1_T, out=z1)  # (z-1)
-        t2[...] = b1  # (z-1)
-        add(z1, t2, out=z1)  # (z-1)
-        negative(z1, out=a1)  # (a-1)
-        exp(a1, out=a1)  # (a-1)
-        add(a1, one, out=a1)  # (a-1)
-        reciprocal(a1, out=a1)  # (a-1)
-        W2_T = turned(W2.T, t1)  # (z-2)
-        a1.dot(W2_T, out=z2)  # (z-2)
-        t2[...] = b2  # (z-2)
-        add(z2, t2, out=z2)  # (z-2)
-        negative(z2, out=a2)  # (a-2)
-        exp(a2, out=a2)  # (a-2)
-        add(a2, one, out=a2)  # (a-2)
-        reciprocal(a2, out=a2)  # (a-2)
-        # cost
-        subtract(a2, y, out=t2)  # (total-cost)
-        total = (0.5 / N) * float(t2_entries.dot(t2_entries))  # (total-cost)
-        # backward: deltas hold the factors that all gradients have
-        subtract(one, a2, out=t4)  # (delta-2)
-        multiply(a2, t4, out=delta2)  # (delta-2)
-        multiply(delta2, t2, out=delta2)  # (delta-2)
-        multiply(delta2, factor1, out=delta2)  # (delta-2)
+        s1 = 0.0
+        for rows, z1_, t2_, a1_, z2_, a2_, delta2_, t3_, t4_, t3_entries_ in blocks_1:
+            x_, y_ = (x, y) if rows is None else (x[rows], y[rows])
+            W1_T = turned(W1.T, t1)  # (z-1)
+            x_.dot(W1_T, out=z1_)  # (z-1)
+            t2_[...] = b1  # (z-1)
+            add(z1_, t2_, out=z1_)  # (z-1)
+            negative(z1_, out=a1_)  # (a-1)
+            exp(a1_, out=a1_)  # (a-1)
+            add(a1_, one, out=a1_)  # (a-1)
+            reciprocal(a1_, out=a1_)  # (a-1)
+            W2_T = turned(W2.T, t1)  # (z-2)
+            a1_.dot(W2_T, out=z2_)  # (z-2)
+            t3_[...] = b2  # (z-2)
+            add(z2_, t3_, out=z2_)  # (z-2)
+            negative(z2_, out=a2_)  # (a-2)
+            exp(a2_, out=a2_)  # (a-2)
+            add(a2_, one, out=a2_)  # (a-2)
+            reciprocal(a2_, out=a2_)  # (a-2)
+            # cost
+            subtract(a2_, y_, out=t3_)  # (total-cost)
+            s1 += float(t3_entries_.dot(t3_entries_))  # (total-cost)
+            # backward: deltas hold the factors that all gradients have
+            subtract(one, a2_, out=t4_)  # (delta-2)
+            multiply(a2_, t4_, out=delta2_)  # (delta-2)
+            multiply(delta2_, t3_, out=delta2_)  # (delta-2)
+            multiply(delta2_, factor1, out=delta2_)  # (delta-2)
+        total = (0.5 / N) * s1  # (total-cost)
         delta2.T.dot(a1, out=grad_W2)  # (grad-W-2)
-        ones.dot(delta2, out=grad_b2)  # (grad-b-2)
-        delta2.dot(W2, out=t2)  # (delta-1)
-        multiply(t2, a1, out=t2)  # (delta-1)
-        subtract(one, a1, out=delta1)  # (delta-1)
-        multiply(t2, delta1, out=delta1)  # (delta-1)
+        column_sums(delta2, out=grad_b2)  # (grad-b-2)
+        for _, delta2_, a1_, delta1_, t5_ in blocks_2:
+            delta2_.dot(W2, out=t5_)  # (delta-1)
+            multiply(t5_, a1_, out=t5_)  # (delta-1)
+            subtract(one, a1_, out=delta1_)  # (delta-1)
+            multiply(t5_, delta1_, out=delta1_)  # (delta-1)
         delta1.T.dot(x, out=grad_W1)  # (grad-W-1)
-        ones.dot(delta1, out=grad_b1)  # (grad-b-1)
+        column_sums(delta1, out=grad_b1)  # (grad-b-1)
         return float(total), gradients.copy()
 
     E = 2.718281828459045
@@ -164,8 +176,8 @@ def make_gradients(batch_size, dtype=np.float64):
 
     def scalar_cost_and_gradients(parameters, x, y):
         """The same number by number: for a network this small, calls would take longer than the arithmetic."""
-        if [*parameters] != names:
-            parameters = dict(zip(PARAMETERS, _checked(parameters, x, y), strict=True))
+        if parameters.__class__ is not dict or [*parameters] != names:
+            parameters = dict(zip(PARAMETERS, _checked(parameters, x=x, y=y), strict=True))
         W1, b1, W2, b2 = parameters.values()
         if not (
             W1.__class__ is ndarray and W1.dtype is dtype and W1.shape == (2, 2)
@@ -238,55 +250,83 @@ def make_gradients(batch_size, dtype=np.float64):
 # --- checks of what is handed in ---
 
 
-def _checked(parameters, x, y=None):
-    """The parameters in order, after checking that everything is there and fits."""
+def _checked(parameters, **given):
+    """The parameters in order, after a look at all that was handed in: whatever is wrong is told at once."""
+    named = parameters if hasattr(parameters, "keys") else {}
+    arrays = {name: named[name] for name in PARAMETERS if name in named}
+    arrays |= {name: given[name] for name in ("x", "y") if name in given}
+    shapes, sizes = {**PARAMETERS, "x": ("N", 2), "y": ("N", 2)}, {}
+    wrong = _misnamed(parameters)
+    for name, value in arrays.items():
+        wrong += _misfit(name, value, shapes[name], sizes)
+    wrong += _mixed(arrays)
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return [arrays[name] for name in PARAMETERS]
+
+
+def _misnamed(parameters):
+    """What is wrong with the names of the parameters, as sentences."""
+    wanted = ", ".join(PARAMETERS)
+    if not hasattr(parameters, "keys"):
+        return [f"parameters must be a dictionary of the arrays {wanted}, not {type(parameters).__name__}"]
     missing = [name for name in PARAMETERS if name not in parameters]
-    if missing:
-        raise ValueError(f"missing parameters: {', '.join(missing)}; there must be {', '.join(PARAMETERS)}")
-    unknown = [name for name in parameters if name not in PARAMETERS]
-    if unknown:
-        names = ", ".join(map(str, unknown))
-        raise ValueError(f"unknown parameters: {names}; there are {', '.join(PARAMETERS)}")
-    sizes = {}
-    values = [_fitting(name, parameters[name], shape, sizes) for name, shape in PARAMETERS.items()]
-    _fitting("x", x, ("N", 2), sizes)
-    if y is not None:
-        _fitting("y", y, ("N", 2), sizes)
-    _of_one_dtype({**parameters, "x": x, **({} if y is None else {"y": y})})
-    return values
+    unknown = [str(name) for name in parameters if name not in PARAMETERS]
+    wrong = [f"missing parameters: {', '.join(missing)}; there must be {wanted}"] if missing else []
+    return wrong + ([f"unknown parameters: {', '.join(unknown)}; there are {wanted}"] if unknown else [])
 
 
-def _fitting(name, value, shape, sizes):
-    """The array, if it has the shape; a size that is a name stands for one number throughout."""
-    if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} must be a NumPy array, not {type(value).__name__}")  # noqa: TRY004
+def _misfit(name, value, shape, sizes):
+    """What is wrong with an array, as sentences; a size that is a name stands for one number throughout."""
+    if type(value) not in (np.ndarray, np.memmap):
+        return [f"{name} must be a plain NumPy array, not {type(value).__name__}"]
+    wrong = []
     if value.dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name} must be float32 or float64, not {value.dtype}")
-    wanted = shape
-    if len(value.shape) == len(shape):
-        pairs = zip(shape, value.shape, strict=True)
+        wrong.append(f"{name} must be float32 or float64, not {value.dtype}")
+    found, wanted = tuple(value.shape), shape
+    if len(found) == len(shape):
+        pairs = zip(shape, found, strict=True)
         wanted = tuple(sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in pairs)
-    if value.shape != wanted:
-        raise ValueError(f"{name} must have shape {_shape(wanted)}, not {_shape(value.shape)}")
-    if 0 in value.shape:
-        raise ValueError(f"{name} must have shape {_shape(shape)} and no size of 0, not {_shape(value.shape)}")
-    return value
+    if found != wanted:
+        wrong.append(f"{name} must have shape {_shape(wanted)}, not {_shape(found)}")
+    elif 0 in found:
+        wrong.append(f"{name} must have shape {_shape(shape)} and no size of 0, not {_shape(found)}")
+    return wrong
 
 
-def _checked_for_buffers(parameters, x, y, shapes, dtype, own):
+def _mixed(arrays):
+    """Which arrays are of another dtype than most, as sentences."""
+    dtypes = {name: array.dtype for name, array in arrays.items() if hasattr(array, "dtype")}
+    if len(set(dtypes.values())) == 1:
+        return []
+    floats = [dtype for dtype in dtypes.values() if "float" in str(dtype)]
+    usual = max(floats, key=floats.count, default=None)
+    others = [name for name, dtype in dtypes.items() if dtype in floats and dtype != usual]
+    given = ", ".join(str(dtype) for dtype in dict.fromkeys(dtypes[name] for name in others))
+    return [f"{', '.join(others)} must be {usual}, as the others are, not {given}"] if others else []
+
+
+def _shape(shape):
+    """A shape as text."""
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def _checked_for_buffers(parameters, x, y, shapes, dtype, own, **options):
     """The arrays in order after a thorough look, which says what is wrong and with which of them."""
-    arrays = [*_checked(parameters, x, y), x, y]
+    arrays = [*_checked(parameters, x=x, y=y, **options), x, y]
     if len(x) != shapes[-2][0]:
         raise ValueError(f"x must have {shapes[-2][0]} rows, as make_gradients was told, not {len(x)}")
     if x.dtype != dtype:
         raise ValueError(f"x must be {dtype}, as make_gradients was told, not {x.dtype}")
+    wrong = []
     for name, array, shape in zip([*PARAMETERS, "x", "y"], arrays, shapes, strict=True):
         if array.shape != shape:
-            raise ValueError(
-                f"{name} must have shape {_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"
-            )
+            told = f"{_shape(shape)}, as make_gradients was told, not {_shape(array.shape)}"
+            wrong.append(f"{name} must have shape {told}")
         if id(array) in own:
-            raise ValueError(f"{name} is a gradient that this call would write over: hand in a copy")
+            wrong.append(f"{name} is a gradient that this call would write over: hand in a copy")
+    if wrong:
+        raise ValueError("\n".join(wrong))
     return arrays
 
 
@@ -301,26 +341,74 @@ def _as_it_is(transpose, memory):
     return transpose
 
 
-def _room(gradient, shape, dtype, start=0):
-    """Memory for what is read for the last time before the gradient is written: its own, if it is enough."""
-    size = shape[0] * shape[1]
-    free = gradient.reshape(-1)[start:].view(dtype)
-    return free[:size].reshape(shape) if size <= free.size else np.empty(shape, dtype)
+def _column_sums(ones):
+    """A function that sums the columns of an array: products with ones, for so many rows at a time."""
+
+    def column_sums(array, out):
+        most = len(ones)
+        ones.dot(array[:most], out=out)
+        for start in range(most, len(array), most):
+            rows = array[start : start + most]
+            out += ones[: len(rows)].dot(rows)
+
+    return column_sums
 
 
-def _shape(shape):
-    """A shape as text."""
-    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+def _aligned(shape, dtype):
+    """An empty array that begins where a line of the cache does, where arithmetic in vectors is quicker."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
-def _of_one_dtype(arrays):
-    """Refuse arrays of two dtypes, those of the rarer one by their names."""
-    dtypes = [array.dtype for array in arrays.values()]
-    usual = max(dtypes, key=dtypes.count)
-    others = [name for name, array in arrays.items() if array.dtype != usual]
-    if others:
-        given = arrays[others[0]].dtype
-        raise ValueError(f"{', '.join(others)} must be {usual}, as the others are, not {given}")
+def _piece(memory, shape, start=0, dtype=None):
+    """A piece of one long array, as an array of its own."""
+    size = int(np.prod(shape))
+    return memory[start:].view(dtype or memory.dtype)[:size].reshape(shape)
+
+
+CACHE = 2**21
+"""Bytes that are at hand: what is worked on some rows at a time should fit in."""
+
+ENOUGH_ROWS, FEWEST_ROWS = 512, 32
+"""So many rows at a time cost a matrix product next to nothing, and fewer are too few."""
+
+
+def _spare(N, most, dtype, *needs):
+    """Memory where what is free is too little: each need is units for an example, and entries that are free."""
+    wanted = [(min(N * units, max(most, min(N, FEWEST_ROWS) * units)), free) for units, free in needs]
+    return np.empty(max((size for size, free in wanted if free < size), default=0), dtype)
+
+
+def _blocks(N, units, rooms, arrays, parts, flat=(), most=None):
+    """Some rows of each array and room for them beside, then the next rows: as many as there is room for.
+
+    An example takes so many units of the largest room; every part has a start there, in units, and a shape.
+    Where all rows come at once, None stands for them. What is flat comes as one long vector as well.
+    """
+    room = max(rooms, key=len, default=None)
+    rows = N if room is None else min(N, len(room) // units)
+    rows = rows if most is None else min(rows, max(most, FEWEST_ROWS))
+    distinct = {id(array): array for array in arrays}
+    row = sum(array[0].nbytes for array in distinct.values())
+    row += 0 if room is None else units * room.itemsize
+    rows = min(rows, max(CACHE // row, ENOUGH_ROWS))
+    rows = -(-N // -(-N // rows))
+    blocks = []
+    for start in range(0, N, rows):
+        stop = min(start + rows, N)
+        cuts = {key: array[start:stop] for key, array in distinct.items()}
+        cut = [cuts[id(array)] for array in arrays]  # one array of two names stays one: NumPy is quicker
+        cut += [_piece_of_rows(room, stop - start, *part) for part in parts]
+        which = None if rows == N else slice(start, stop)
+        blocks.append((which, *cut, *(cut[number].reshape(-1) for number in flat)))
+    return blocks
+
+
+def _piece_of_rows(room, rows, start, shape, dtype=None):
+    """An array of so many rows in a room."""
+    return _piece(room, [rows if size == -1 else size for size in shape], start * rows, dtype)
 
 
 def _batch_size(value):
