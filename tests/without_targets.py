@@ -16,4 +16,6 @@ class Missing(MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
-sys.meta_path.insert(0, Missing())
+def pytest_configure() -> None:
+    """Only where this is a plugin: the module itself may be imported by anybody."""
+    sys.meta_path.insert(0, Missing())
