@@ -16,6 +16,7 @@ mp = mpmath.MPContext()
 mp.dps = 40
 
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\\\|\\.|\d+\.\d+|\d+|\S")
+_BREAKS = re.compile(r"\\\\(?: \\quad)+")
 _SIZES = re.compile(r"\\[bB]igg?[lr]")
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     r"\ln": mp.log,
@@ -77,7 +78,7 @@ def read(tex: str, symbols: Mapping[str, Any]) -> Any:
     >>> float(read(r"\frac{1}{2} \sbppactletter^{2} - 3", {r"\sbppactletter": 4}))
     5.0
     """
-    flat = _SIZES.sub("", tex).replace(r"\\ \quad", " ")
+    flat = _BREAKS.sub(" ", _SIZES.sub("", tex))
     reader = _Reader(_TOKEN.findall(flat), symbols)
     value = reader.sum()
     if reader.ahead is not None:

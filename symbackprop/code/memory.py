@@ -232,12 +232,17 @@ class Memory:
             if arg not in of or not self._same(graph.dims(arg), graph.dims(number)):
                 continue
             chain, place = of[arg]
-            if place.truth:
+            if place.truth or not self._outlives(place, number):
                 continue
             latest = chain.nodes[-1] == arg and place.chains[-1] is chain
             if latest and schedule.last_read[arg] < schedule.place[number]:
                 return chain, place
         return None
+
+    def _outlives(self, place: Place, number: int) -> bool:
+        """Whether a place is still there when a result is made: what is local goes with its stretch."""
+        stretch = self.schedule.stretch_of(self.schedule.place[number])
+        return place.kind not in (LOCAL, FIXED) or place.stretch == stretch
 
     def _is_truth(self, number: int) -> bool:
         return self.schedule.graph[number].operation == "compared"
