@@ -5,6 +5,8 @@ A formula's value comes from its text, by mpmath; a derivative's from difference
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import sympy as sp
 from hypothesis import HealthCheck, assume, given, settings
@@ -19,6 +21,9 @@ from symbackprop.errors import NoRule, SymbackpropError
 from symbackprop.printing.latex import latex
 from symbackprop.printing.linebreak import latex_rows
 from symbackprop.spec.formula import parse_formula
+
+_INDENT = re.compile(r"^(?:\\quad )+")
+"""What a row inside brackets starts with: it means nothing."""
 
 SYMBOLS = {"z": r"\sbppactletter", "a": r"\sbpactletter", "y": r"\sbptargetletter"}
 POINTS = {"z": ("0.37", "-1.3", "2.2"), "a": ("0.37", "-1.3", "2.2"), "y": ("0.9", "-0.45", "1.6")}
@@ -70,7 +75,7 @@ def printings(expr):
     """On one line, in rows of an article, and in rows so short that fractions and cases turn."""
     yield latex(expr)
     for budget in (40, 18):
-        yield " ".join(latex_rows(expr, budget=budget))
+        yield " ".join(_INDENT.sub("", row) for row in latex_rows(expr, budget=budget))
 
 
 def value_at(text, point, wrt=None):
