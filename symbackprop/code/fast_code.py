@@ -294,7 +294,7 @@ class FastCode:
             start = sp.Integer(-(-int(end) // EVEN) * EVEN) if even else end
         return found
 
-    @property
+    @cached_property
     def handed_out(self) -> tuple[Buffer, ...]:
         """The buffers of the gradients."""
         return tuple(buffer for buffer in self.plan.buffers if buffer.names[0].startswith("grad_"))
@@ -331,7 +331,7 @@ class FastCode:
     def arrays(self) -> Iterator[str]:
         """The buffers that aren't handed out, where they don't belong to a loop."""
         for buffer in self.plan.buffers:
-            if buffer in self.handed_out or (self.loops_over(buffer) and EXAMPLES in buffer.dims):
+            if buffer.names[0] in self.layout or (self.loops_over(buffer) and EXAMPLES in buffer.dims):
                 continue
             shape, kind = shape_code(buffer.dims, self.names), "bool" if buffer.truth else "dtype"
             if buffer.room is None:

@@ -255,12 +255,22 @@ class Memory:
         return tuple(self._room(number) for number in range(len(self.schedule.stretches)))
 
     def _room(self, stretch: int) -> Room:
-        here = [place for place in self.places if place.stretch == stretch]
+        here = self._places_of.get(stretch, [])
         fixed = self._packed([place for place in here if place.kind == FIXED])
         units = self._packed([place for place in here if place.kind == LOCAL])
+        if fixed == units == 0:
+            return Room()
         host = self._host(stretch, units)
         enough = units == 0 or (host is not None and self._covers(self._units(host.dims), units))
         return Room(fixed, units, self._later(stretch), None if host is None else host.names[0], enough)
+
+    @cached_property
+    def _places_of(self) -> Mapping[int, list[Place]]:
+        """The places by the stretch that they belong to."""
+        found: dict[int, list[Place]] = {}
+        for place in self.places:
+            found.setdefault(place.stretch, []).append(place)
+        return found
 
     def _packed(self, places: Sequence[Place]) -> sp.Expr:
         """Give each of these places a start, so that none is where another is in use; the length of all."""
@@ -320,13 +330,18 @@ class Memory:
         for goal in self.gradients:
             if self._written[goal.name] >= end and not is_about_examples(self.schedule.graph, goal.node):
                 runs[-1].append(goal)
-            else:
+            elif runs[-1]:
                 runs.append([])
         return tuple(goal.name for goal in max(runs, key=self._length))
 
     def _length(self, goals: Sequence[Goal]) -> tuple[int, int]:
+        return sum(self._entries[goal.name] for goal in goals), len(goals)
+
+    @cached_property
+    def _entries(self) -> Mapping[str, int]:
+        """How many entries each gradient has; open sizes count as nothing."""
         dims = self.schedule.graph.dims
-        return sum(self._number(self._units(dims(goal.node))) for goal in goals), len(goals)
+        return {goal.name: self._number(self._units(dims(goal.node))) for goal in self.gradients}
 
     @cached_property
     def gradients(self) -> tuple[Goal, ...]:

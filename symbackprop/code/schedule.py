@@ -166,6 +166,11 @@ class Schedule:
         return frozenset(goal.node for goal in self.reached)
 
     @cached_property
+    def named_nodes(self) -> frozenset[int]:
+        """The nodes that something else than a gradient is named after."""
+        return frozenset(goal.node for goal in self.goals if not goal.gradient)
+
+    @cached_property
     def place(self) -> Mapping[int, int]:
         """Where in the order each result is made."""
         return {step.node: place for place, step in enumerate(self.steps) if not step.copy_to}
@@ -230,8 +235,7 @@ class _Order:
     def hand_over(self, goal: Goal) -> None:
         """A gradient that is somebody else's array already, or none at all, is copied."""
         shared = goal.node in self.owned or goal.node in self.schedule.inline
-        named = any(g.node == goal.node and not g.gradient for g in self.schedule.goals)
-        if shared or named:
+        if shared or goal.node in self.schedule.named_nodes:
             self.steps.append(Step(goal.node, goal.label, goal.section, goal.name))
         self.owned.add(goal.node)
 
@@ -251,12 +255,17 @@ class _Order:
 
 @dataclass
 class _Stretches:
-    """Puts steps that go by rows together: ``plain`` ones come before the ``rows``, others ``after`` them."""
+    """Puts steps that go by rows together: ``plain`` ones come before the ``rows``, others ``after`` them.
+
+    ``in_rows`` are the nodes of the rows, ``awaited`` those that are there when the rows are done.
+    """
 
     schedule: Schedule
     plain: list[Step] = field(default_factory=list)
     rows: list[Step] = field(default_factory=list)
     after: list[Step] = field(default_factory=list)
+    in_rows: set[int] = field(default_factory=set)
+    awaited: set[int] = field(default_factory=set)
 
     def run(self) -> Iterator[Stretch]:
         for step in self.schedule.ordered:
@@ -273,6 +282,7 @@ class _Stretches:
         if self.rows:
             yield Stretch(tuple(self.rows), by_rows=True)
         self.plain, self.rows, self.after = self.after, [], []
+        self.in_rows, self.awaited = set(), set()
 
     def takes(self, step: Step) -> bool:
         """Whether the step has found a place without an end of the rows."""
@@ -280,8 +290,11 @@ class _Stretches:
         waits = self.waits(step)
         if not waits and not step.copy_to and self.is_in_rows(step.node):
             self.rows.append(step)
+            self.in_rows.add(step.node)
+            self.awaited |= {step.node} if adds_up(graph, step.node) else set()
         elif not graph.dims(step.node) and (waits or (self.rows and not self.reads_rows(step))):
             self.after.append(step)
+            self.awaited.add(step.node)
         elif not self.reads_rows(step) and not waits:
             self.plain.append(step)
         else:
@@ -298,9 +311,7 @@ class _Stretches:
 
     def waits(self, step: Step) -> bool:
         """Whether the step needs a number that is being added up, or a step that waits for one."""
-        graph = self.schedule.graph
-        sums = {s.node for s in self.rows if adds_up(graph, s.node)} | {s.node for s in self.after}
-        return not sums.isdisjoint(self.read_by(step))
+        return not self.awaited.isdisjoint(self.read_by(step))
 
     def reads_rows(self, step: Step) -> bool:
-        return not {s.node for s in self.rows}.isdisjoint(self.read_by(step))
+        return not self.in_rows.isdisjoint(self.read_by(step))
