@@ -338,9 +338,9 @@ def test_a_picture_that_no_page_could_hold_is_a_file_only() -> None:
     order = Order(derivation(), Manner(forms=("graph",)))
     wide = [each.drawing for each in order.pictures.values() if each.drawing.frame.width > WIDEST]
     assert [drawing.name for drawing in wide] == [f"{TINY}-graph"]
-    assert [drawing.name for drawing in order.shown_pictures] == [f"{TINY}-network"]
+    assert [drawing.name for drawing in order.drawings.values()] == [f"{TINY}-network"]
     small = Order(sb.derive(sb.load("1-1")), Manner(forms=("graph",)))
-    assert len(small.shown_pictures) == 2 and len(Order(small.derivation).shown_pictures) == 1
+    assert len(small.drawings) == 2 and len(Order(small.derivation).drawings) == 1
 
 
 def test_standalone_says_which_labels_there_are(tmp_path: Path) -> None:
@@ -383,11 +383,11 @@ def test_equations_and_pictures_alone_compile(tex: str) -> None:
 @pytest.mark.parametrize("name", list(EXAMPLES))
 def test_the_article_of_an_example_compiles_with_its_picture(name: str, tex: str, tmp_path: Path) -> None:
     order = Order(derivation(name))
-    assert order.shown_pictures
+    assert order.drawings
     sources = article_sources(order)
     for file, text in sources.items():
         (tmp_path / file).write_text(text, "ascii")
-    assert "".join(sources.values()).count(r"\begin{tikzpicture}") == len(order.shown_pictures)
+    assert "".join(sources.values()).count(r"\begin{tikzpicture}") == len(order.drawings)
     assert complaints(log_of(tex, tmp_path / "article.tex")) == []
 
 

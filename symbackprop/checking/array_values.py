@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, singledispatch
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -34,9 +34,6 @@ from symbackprop.numerics.forms import (
     Sigmoid,
     Softplus,
 )
-
-if TYPE_CHECKING:
-    pass
 
 Values = NDArray[Any]
 Axes = tuple[tuple[sp.Symbol, int], ...]

@@ -30,13 +30,12 @@ from symbackprop.progress import progress
 from symbackprop.rendering.latex_compiler import compiled
 from symbackprop.rendering.prose import tex
 from symbackprop.rendering.render import fill
+from symbackprop.rendering.storage import Content
 from symbackprop.spec.catalogue import FORMATS
 from symbackprop.tables.names import module_name
 
 if TYPE_CHECKING:
     from symbackprop.pictures.picture_files import Picture
-
-Content = str | bytes
 
 WIDEST = 680.0
 """A picture wider than this, in points, is a file of its own only: on a page nobody could read it."""
@@ -116,13 +115,8 @@ class Order:
             return {}
 
     @cached_property
-    def shown_pictures(self) -> list[Drawing]:
-        """The pictures for a text: the network, and the graph where the text is about it."""
-        return [*self.drawings.values()]
-
-    @cached_property
     def drawings(self) -> dict[str, Drawing]:
-        """The same by what they show."""
+        """The pictures for a text by what they show: the network, and the graph where the text is about it."""
         drawings = {key: picture.drawing for key, picture in self.shown.items()}
         return {key: drawing for key, drawing in drawings.items() if drawing.frame.width <= WIDEST}
 
@@ -199,12 +193,12 @@ def markdown_file(flavour: str, order: Order) -> dict[str, Content]:
     from symbackprop.media.markdown import FLAVOURS, markdown
 
     kind = FLAVOURS[flavour]
-    files: dict[str, Content] = {f"{each.drawing.name}.svg": each.to_svg() for each in order.shown.values()}
     images = {
         key: kind.image(each.drawing, f"{each.drawing.name}.svg", order.screen)
         for key, each in order.shown.items()
     }
-    return files | {f"{order.name}{kind.ending}": markdown(order.screen, flavour, images)}
+    text = markdown(order.screen, flavour, images)
+    return _as_svg(order.shown) | {f"{order.name}{kind.ending}": text}
 
 
 def notebook_file(order: Order) -> dict[str, Content]:
@@ -278,7 +272,11 @@ def slide_sheets(order: Order) -> dict[str, Content]:
 
 def svg_files(order: Order) -> dict[str, Content]:
     """Each picture as SVG."""
-    return {f"{each.drawing.name}.svg": each.to_svg() for each in order.pictures.values()}
+    return _as_svg(order.pictures)
+
+
+def _as_svg(pictures: Mapping[str, Picture]) -> dict[str, Content]:
+    return {f"{picture.drawing.name}.svg": picture.to_svg() for picture in pictures.values()}
 
 
 def tikz_files(order: Order) -> dict[str, Content]:

@@ -8,6 +8,8 @@ import re
 import reprlib
 from collections.abc import Iterable
 
+from symbackprop.errors import in_one_line
+
 _SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 _NUMBERED = re.compile(
     r"(W|w|b|z|a|x|y|t|C|C_x|delta|adjoint_a)_?\d*|(grad|d|adjoint)_?[A-Za-z]_?\d*|(factor|scale|ones_|u)\d+"
@@ -114,7 +116,7 @@ def one_line(text: str, length: int = 200) -> str:
     >>> one_line("a\nb")
     'a\\nb'
     """
-    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[: 2 * length])
+    shown = in_one_line(text[: 2 * length])
     return shown if len(shown) <= length else f"{shown[: length - 23]}...{shown[-20:]}"
 
 
