@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import sympy as sp
 from sympy.core.parameters import distribute
 
-from symbackprop.algebra.equations import Equation, Quantity, Step
+from symbackprop.algebra.equations import Equation, Program, Quantity, Step
 from symbackprop.code.codegen import CODES, module_keys
 from symbackprop.code.target_code import numba_source, target_source
 from symbackprop.code.targets import TARGETS
@@ -225,6 +225,13 @@ class NetworkDerivation:
         from symbackprop.checking.saturation import weak_lines
 
         return weak_lines(self)
+
+    @cached_property
+    def stable_forward(self) -> Program:
+        """The forward equations of a batch, in forms that can be evaluated where a unit is saturated."""
+        from symbackprop.checking.points import in_stable_forms
+
+        return in_stable_forms(self.batch.forward)
 
     @cached_property
     def batch(self) -> Batch:

@@ -23,7 +23,7 @@ from symbackprop.algebra.equations import Program
 from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.algebra.indices import index_symbol
 from symbackprop.checking.array_values import Numbers, Point, Scope, Values, run, value
-from symbackprop.checking.points import in_stable_forms, is_saturated
+from symbackprop.checking.points import is_saturated
 from symbackprop.forward.compose import raw_gradient
 from symbackprop.forward.model import EXAMPLES
 
@@ -103,17 +103,13 @@ class References:
     def saturated(self) -> bool:
         """Whether the formulas as written lose digits at this point."""
         program = self.derivation.batch.forward
-        return is_saturated(program, self.forms, run(program, Numbers.at(self.point)), self.point)
-
-    @cached_property
-    def forms(self) -> Program:
-        """The forward equations in stable forms."""
-        return in_stable_forms(self.derivation.batch.forward)
+        forms = self.derivation.stable_forward
+        return is_saturated(program, forms, run(program, Numbers.at(self.point)), self.point)
 
     @cached_property
     def program(self) -> Program:
         """The forward equations, in forms that can be evaluated at this point."""
-        return self.forms if self.saturated else self.derivation.batch.forward
+        return self.derivation.stable_forward if self.saturated else self.derivation.batch.forward
 
     @cached_property
     def cost(self) -> float:

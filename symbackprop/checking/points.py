@@ -34,7 +34,7 @@ LOST = 1e-11
 def choose_point(derivation: NetworkDerivation, seed: int = 0) -> Point:
     """A point with the spec's numbers, the others drawn: not near a kink, nor where anything overflows."""
     model, program = derivation.model, derivation.batch.forward
-    forms = in_stable_forms(program)
+    forms = derivation.stable_forward
     best: tuple[float, Point] | None = None
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([seed, attempt])
