@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 
 from symbackprop.checking.check import Equality
@@ -43,7 +44,7 @@ class Paper:
     words: Words
     notation: Notation
 
-    @property
+    @cached_property
     def room(self) -> Room:
         """How wide references to other lines are."""
         return link_room(self.words, self.notation)
@@ -256,9 +257,10 @@ def _columns(runs: Sequence[_Run], paper: Paper) -> Iterator[_Columns | None]:
     """The columns of each display: those of the section, or its own if it is too wide and needs some."""
     shares = aligned([run.groups for run in runs], paper.notation, paper.room)
     together = [line for run, shared in zip(runs, shares, strict=True) for line in run.lines if shared]
+    common = _Columns.of(together, paper) if sum(shares) > 1 else None
     for run, shared in zip(runs, shares, strict=True):
-        own = _Columns.of(run.lines, paper)
-        if shared and sum(shares) > 1:
-            yield _Columns.of(together, paper)
+        if shared and common is not None:
+            yield common
         else:
+            own = _Columns.of(run.lines, paper)
             yield own if any(map(own.runs_on, run.lines)) else None

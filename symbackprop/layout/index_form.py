@@ -14,7 +14,7 @@ from symbackprop.algebra.elimination import (
     derivative_from_output,
     exponential_from_output,
 )
-from symbackprop.algebra.equations import Role
+from symbackprop.algebra.equations import Equation, Role
 from symbackprop.algebra.functions import ScalarFunction, prime
 from symbackprop.derivation.batch import TotalGradient
 from symbackprop.derivation.chain import Adjoint
@@ -162,15 +162,23 @@ def composite_in_parts(writer: Writer) -> Iterator[Chain]:
     goal, label = program.definitions[writer.model.cost.name], "composite"
     while True:
         claim = Claim(label, free_of(goal))
-        found = [(writer.chain(goal.lhs, compose(program, goal.quantity.name), claim), goal)]
-        for part in inner:
-            written_out = compose(program, goal.quantity.name, (part.quantity.name,))
+        found: list[tuple[Chain, Equation]] = []
+        for part in (goal, *inner):
+            kept = (part.quantity.name,) if part is not goal else ()
+            written_out = compose(program, goal.quantity.name, kept)
             found.append((writer.chain(goal.lhs, written_out, claim), part))
-        chain, part = min(found, key=lambda each: len(each[0].rows[0].lines))
+            if _lines_of(found[-1]) == 1:
+                break
+        chain, part = min(found, key=_lines_of)
         yield chain
         if part is goal:
             return
         inner, goal, label = inner[: inner.index(part)], part, f"composite-{part.label}"
+
+
+def _lines_of(written: tuple[Chain, Equation]) -> int:
+    """How many lines a quantity takes that is written out."""
+    return len(written[0].rows[0].lines)
 
 
 # --- backward --------------------------------------------------------------------------------------
