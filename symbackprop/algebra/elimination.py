@@ -59,7 +59,7 @@ def exponential_from_output(formula: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
         return None
     t = sp.Symbol("t", positive=True)
     output, inner = (sp.exp(OUTPUT), formula.args[0]) if isinstance(formula, sp.log) else (OUTPUT, formula)
-    in_t = in_terms_of(inner, exponent, t)
+    in_t = _in_terms_of(inner, exponent, t)
     if in_t is None or in_t.has(Z) or sp.degree(_numerator(output - in_t), t) != 1:
         return None
     slope, rest = sp.Poly(_numerator(output - in_t), t).all_coeffs()
@@ -94,7 +94,7 @@ def _eliminate(formula: sp.Expr, slope: sp.Expr) -> sp.Expr | None:
     if exponent is None:
         return None
     output, inner = (sp.exp(OUTPUT), formula.args[0]) if isinstance(formula, sp.log) else (OUTPUT, formula)
-    in_t, slope_in_t = (in_terms_of(expr, exponent, t) for expr in (inner, slope))
+    in_t, slope_in_t = (_in_terms_of(expr, exponent, t) for expr in (inner, slope))
     if in_t is None or slope_in_t is None or in_t.has(Z) or not in_t.has(t):
         return None
     if not _follows(slope_in_t, in_t, t):
@@ -138,9 +138,13 @@ def common_exponent(*exprs: sp.Expr) -> sp.Expr | None:
     return first * sp.gcd_list(ratios) if len(ratios) > 1 else first
 
 
-def in_terms_of(expr: sp.Expr, exponent: sp.Expr, t: sp.Symbol) -> sp.Expr | None:
-    powers = {e: t ** sp.cancel(e.args[0] / exponent) for e in expr.atoms(sp.exp)}
-    replaced = expr.xreplace(powers)
+def in_powers(expr: sp.Expr, exponent: sp.Expr, t: sp.Symbol) -> sp.Expr:
+    """An expression with every exponential as a power of ``t``, which stands for ``exp(exponent)``."""
+    return expr.xreplace({e: t ** sp.cancel(e.args[0] / exponent) for e in expr.atoms(sp.exp)})
+
+
+def _in_terms_of(expr: sp.Expr, exponent: sp.Expr, t: sp.Symbol) -> sp.Expr | None:
+    replaced = in_powers(expr, exponent, t)
     return replaced if replaced.is_rational_function(t, Z) else None
 
 

@@ -307,7 +307,7 @@ class _Page:
         label = chain.label or f"chain-{self._number(chain)}"
         for place, row in enumerate(chain.rows, 1):
             last = place == len(chain.rows)
-            keys = self._row(row, chain.start if place == 1 else "")
+            keys = self._row(row, chain.left if place == 1 else "", chain.step if place == 1 else "")
             own = self._beside(chain.label if last else "")
             begins = place == 1 and len(chain.rows) > 1
             named = {"id": escape(label if last else f"{label}-step-{place}"), "form": form, "begins": begins}
@@ -316,10 +316,9 @@ class _Page:
     def _number(self, chain: Chain) -> int:
         return next(n for n, each in enumerate(chains(self.document.sections), 1) if each is chain)
 
-    def _row(self, row: Row, left: str) -> Keys:
-        number, left = _numbered(left)
+    def _row(self, row: Row, left: str, step: str) -> Keys:
         return {
-            "number": escape(number),
+            "number": escape(f"{step}.") if step else "",
             "left": self.formula(left) if left else "",
             "sign": "=" if row.sign == "=" else self.formula(row.sign, False),
             "right": [self.formula(line) for line in row.lines],
@@ -418,16 +417,6 @@ def _how(finding: Finding, words: Words) -> str:
     numbers = {"residual": finding.residual, "entries": finding.entries}
     text = words.page["how"].format(method=words.method(finding.method), **numbers)
     return text + (words.page["same_as"].format(label=finding.same_as) if finding.same_as else "")
-
-
-def _numbered(left: str) -> tuple[str, str]:
-    r"""The number of a step, if the left side begins with one, and the rest.
-
-    >>> _numbered(r"\sbpstep{2} \sbpcost")
-    ('2.', '\\sbpcost')
-    """
-    found = re.match(r"\\sbpstep\{(\w+)\} ", left)
-    return (f"{found[1]}.", left[found.end() :]) if found else ("", left)
 
 
 def _comma(words: str) -> str:

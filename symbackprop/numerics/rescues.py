@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import sympy as sp
 
 from symbackprop.algebra.calculus import derivative
-from symbackprop.algebra.elimination import Z, common_exponent
+from symbackprop.algebra.elimination import Z, common_exponent, in_powers
 from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.algebra.indices import split_product
 from symbackprop.algebra.rules import everywhere, powers
@@ -132,7 +132,7 @@ def in_one_exponential(expr: sp.Expr, definitions: Definitions) -> sp.Expr | Non
     if exponent.could_extract_minus_sign():
         exponent = -exponent
     t = sp.Symbol("t", positive=True)
-    in_t = inner.xreplace({e: t ** sp.cancel(e.args[0] / exponent) for e in inner.atoms(sp.exp)})
+    in_t = in_powers(inner, exponent, t)
     entries = _others(in_t, t)
     if any(entry.has(t) for entry in entries):
         return None
