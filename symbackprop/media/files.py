@@ -116,7 +116,7 @@ class Order:
 
     @cached_property
     def drawings(self) -> dict[str, Drawing]:
-        """The pictures for a text by what they show: the network, and the graph where the text is about it."""
+        """The pictures for a text by what they show: the network, and the graph if the text is about it."""
         drawings = {key: picture.drawing for key, picture in self.shown.items()}
         return {key: drawing for key, drawing in drawings.items() if drawing.frame.width <= WIDEST}
 
