@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from architectures import numbers, specs
+from generated_module import compiled
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -217,12 +218,6 @@ def tiny(**changed):
 
 def source(derivation, code):
     return derivation.module_source(code=code)
-
-
-def compiled(text):
-    namespace = {}
-    exec(compile(text, "<generated>", "exec"), namespace)
-    return type("Module", (), {name: staticmethod(v) if callable(v) else v for name, v in namespace.items()})
 
 
 TINY = {

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from array_libraries import LIBRARIES, with_jax, with_torch
+from generated_module import compiled
 from outside import library
 
 import symbackprop as sb
@@ -52,12 +53,6 @@ def derived(name):
 @cache
 def module(name, target):
     return compiled(derived(name).module_source(target))
-
-
-def compiled(source):
-    namespace = {"__name__": "generated"}
-    exec(compile(source, "<generated>", "exec"), namespace)
-    return type("Module", (), {key: staticmethod(v) if callable(v) else v for key, v in namespace.items()})
 
 
 def numbers(name, batch=5, seed=0):
@@ -467,5 +462,4 @@ def test_the_gradient_by_the_input_is_there_when_asked_for():
     wanted = derivation.compile().cost_and_gradients(*arrays)
     assert "x" in wanted[1]
     for target, convert in (("torch", with_torch), ("jax", with_jax)):
-        given = convert(arrays)
-        agrees(compiled(derivation.module_source(target)).cost_and_gradients(*given), wanted)
+        agrees(compiled(derivation.module_source(target)).cost_and_gradients(*convert(arrays)), wanted)

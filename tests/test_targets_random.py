@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from architectures import numbers, specs
 from array_libraries import LIBRARIES, with_jax, with_numpy, with_torch
+from generated_module import compiled
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from outside import library
@@ -20,12 +21,6 @@ EXAMPLES = [
 ]
 LIMITS = {np.float64: 1e-12, np.float32: 1e-5}
 DTYPES = st.sampled_from(sorted(LIMITS, key=str))
-
-
-def compiled(source):
-    namespace = {"__name__": "generated"}
-    exec(compile(source, "<generated>", "exec"), namespace)
-    return type("Module", (), {key: staticmethod(v) if callable(v) else v for key, v in namespace.items()})
 
 
 def random(count):

@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from generated_module import compiled
 from outside import library
 from sklearn.datasets import load_digits, make_moons
 from sklearn.model_selection import train_test_split
@@ -19,12 +20,6 @@ from symbackprop.notation.notation import notations
 from symbackprop.spec.catalogue import UPDATES
 
 RULES = sorted(UPDATES)
-
-
-def compiled(source):
-    namespace = {"__name__": "generated"}
-    exec(compile(source, "<generated>", "exec"), namespace)
-    return type("Module", (), {key: staticmethod(v) if callable(v) else v for key, v in namespace.items()})
 
 
 @cache
