@@ -12,6 +12,7 @@ from functools import cached_property
 import sympy as sp
 
 from symbackprop.algebra.equations import Equation, Quantity, Role
+from symbackprop.code.allocations import Allocations
 from symbackprop.code.arrays import Array, Vectoriser
 from symbackprop.code.fast_code import FastCode, shape_code
 from symbackprop.code.lowering import Lowering
@@ -261,7 +262,7 @@ class Generator:
             lines += ["    " * in_loop + heading for heading in [headings.pop(section, "")] if heading]
             lines += ["    " * in_loop + part for part in labelled(line, label)]
         entries = ", ".join(f'"{s.target}": grad_{s.target}' for s in self.gradients)
-        allocate = [line for long in code.allocations() for line in wrapped(long)]
+        allocate = [line for long in Allocations(code).lines() for line in wrapped(long)]
         allocations = [*allocate, *wrapped(f"gradients = {{{entries}}}")]
         return FastLines(lines, allocations, self.operations.ignores_overflow, code.scalars)
 

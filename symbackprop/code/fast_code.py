@@ -10,13 +10,12 @@ from functools import cached_property
 import sympy as sp
 
 from symbackprop.code.loops import Loop
-from symbackprop.code.memory import Buffer, Room
+from symbackprop.code.memory import Buffer
 from symbackprop.code.nodes import Call, Dims, Graph, Node
 from symbackprop.code.numpy_code import Code, Names, scalar_code, tuple_code
 from symbackprop.code.plan import Instruction, Plan
 from symbackprop.code.rows import adds_up
 from symbackprop.code.scalars import ScalarProgram
-from symbackprop.code.vector_forms import MANY
 from symbackprop.forward.model import EXAMPLES
 
 SIGNS: Mapping[str, str] = {
@@ -265,168 +264,15 @@ class FastCode:
         text = self.names.symbol(dims[0]) if len(dims) == 1 else shape_code(dims, self.names)
         return self.ones.setdefault(text, f"ones_{len(self.ones) + 1}" if self.ones else "ones")
 
-    def allocations(self) -> list[str]:
-        """The lines that make constants and buffers; to be asked for after :meth:`lines`."""
-        lines = [f"{name} = np.{name}" for name in self.functions]
-        lines += [f"{name} = np.asarray({text}, dtype)" for name, text in self.constants.items()]
-        lines += [f"{name} = np.ones({size}, dtype)" for size, name in self.ones.items()]
-        if any(self.graph[step.node].operation == "turned" for step in self.plan.instructions):
-            lines.append(f"turned = _written_out if {self.names.symbol(EXAMPLES)} >= {MANY} else _as_it_is")
-        if any(self.sums_columns(self.graph[step.node]) for step in self.plan.instructions):
-            ones = "np.ones({}, dtype)"
-            n, most = self.names.symbol(EXAMPLES), f"{MOST_ONES}"
-            short, long = f"{ones.format(n)}.dot", f"_column_sums({ones.format(most)})"
-            lines.append(f"column_sums = {short} if {n} <= {most} else {long}")
-        lines += self.gradients()
-        lines += self.arrays()
-        lines += [f"{flat} = {name}.reshape(-1)" for name, flat in self.flat.items()]
-        return [*lines, *self.rooms()]
-
-    @cached_property
-    def layout(self) -> Mapping[str, tuple[sp.Expr, sp.Expr]]:
-        """Where each gradient begins among all of them, and where it ends; large ones at even places."""
-        found: dict[str, tuple[sp.Expr, sp.Expr]] = {}
-        start = sp.S.Zero
-        for buffer in self.handed_out:
-            end = start + self.size(buffer.dims)
-            found[buffer.names[0]] = start, end
-            even = self.scalars is None and end.is_Integer
-            start = sp.Integer(-(-int(end) // EVEN) * EVEN) if even else end
-        return found
-
-    @cached_property
-    def handed_out(self) -> tuple[Buffer, ...]:
-        """The buffers of the gradients."""
-        return tuple(buffer for buffer in self.plan.buffers if buffer.names[0].startswith("grad_"))
-
-    def size(self, dims: Dims) -> sp.Expr:
-        """How many entries an array has, as far as that is known."""
-        return self.known(sp.Mul(*dims))
-
-    def gradients(self) -> Iterator[str]:
-        """The gradients one behind the other."""
-        total = [*self.layout.values()][-1][1]
-        yield f"flat = _aligned(({_count(total)},), dtype)"
-        for buffer in self.handed_out:
-            start, _ = self.layout[buffer.names[0]]
-            yield f"{self.targets(buffer)} = {self.piece('flat', buffer, start)}"
-
-    def targets(self, buffer: Buffer) -> str:
-        """The names of a buffer that the code uses."""
-        return " = ".join(name for name in buffer.names if name in self.used)
-
     @cached_property
     def used(self) -> frozenset[str]:
         """Every name that an instruction writes or reads, and the gradients'."""
-        handed_out = (buffer.names[0] for buffer in self.handed_out)
+        handed_out = (buffer.names[0] for buffer in self.plan.buffers if buffer.names[0].startswith("grad_"))
         targets = (step.target for step in self.plan.instructions)
         return frozenset({*self.plan.names.values(), *targets, *handed_out})
 
-    def piece(self, memory: str, buffer: Buffer, start: sp.Expr) -> str:
-        """A buffer as a piece of other memory."""
-        words = [memory, shape_code(buffer.dims, self.names)]
-        words += [_count(start)] * (start != 0 or buffer.truth) + ["bool"] * buffer.truth
-        return f"_piece({', '.join(words)})"
-
-    def arrays(self) -> Iterator[str]:
-        """The buffers that aren't handed out, where they don't belong to a loop."""
-        for buffer in self.plan.buffers:
-            if buffer.names[0] in self.layout or (self.loops_over(buffer) and EXAMPLES in buffer.dims):
-                continue
-            shape, kind = shape_code(buffer.dims, self.names), "bool" if buffer.truth else "dtype"
-            if buffer.room is None:
-                yield f"{self.targets(buffer)} = _aligned({shape}, {kind})"
-                continue
-            room, start = self.plan.parts[buffer.room].room, buffer.start
-            memory = f"{room.host}.reshape(-1)"
-            if EXAMPLES in buffer.dims:
-                start = start * sp.Symbol(self.names.symbol(EXAMPLES))
-            else:
-                memory, start = "flat", start + self.layout[room.gradients[0]][0]
-            yield f"{self.targets(buffer)} = {self.piece(memory, buffer, start)}"
-
     def loops_over(self, buffer: Buffer) -> bool:
         return buffer.room is not None and self.loops[buffer.room].is_one
-
-    def rooms(self) -> Iterator[str]:
-        """The rows of every loop, and the memory that is only there for them."""
-        loops = [loop for loop in self.loops if loop.is_one]
-        needs = []
-        for loop in loops:
-            if not loop.part.room.is_enough:
-                first, last = self.free(loop.part.room)
-                needs.append(f"({_count(self.known(loop.part.room.units))}, {_count(last - first)})")
-        n = self.names.symbol(EXAMPLES)
-        if needs:
-            share = self.share()
-            yield f"spare = _spare({', '.join((n, share, 'dtype', *dict.fromkeys(needs)))})"
-        for loop in loops:
-            yield f"{self.blocks_of(loop)} = {self.blocks(loop)}"
-
-    def share(self, size: sp.Expr = sp.S.One) -> str:
-        """A small part of what is kept, in arrays of a size for each example."""
-        n, kept = self.names.symbol(EXAMPLES), self.known(self.plan.kept)
-        return f"{n} * {_count(kept, 1)} // {_count(size * SHARE, 1)}"
-
-    def known(self, size: sp.Expr) -> sp.Expr:
-        """A size with the numbers that are known."""
-        words = {symbol: self.names.symbol(symbol) for symbol in size.free_symbols}
-        return size.xreplace({s: sp.Integer(w) if w.isdigit() else sp.Symbol(w) for s, w in words.items()})
-
-    def free(self, room: Room) -> tuple[sp.Expr, sp.Expr]:
-        """From where to where gradients are free, after what all examples share."""
-        if not room.gradients:
-            return sp.S.Zero, sp.S.Zero
-        first, last = self.layout[room.gradients[0]][0], self.layout[room.gradients[-1]][1]
-        start = first + self.known(room.fixed)
-        fits = start.is_Integer and last.is_Integer and start <= last
-        return (start, last) if fits or not room.fixed else (last, last)
-
-    def blocks(self, loop: Loop) -> str:
-        """The call that cuts a loop's arrays into rows."""
-        room = loop.part.room
-        first, last = self.free(room)
-        rooms = [f"flat[{_count(first) if first else ''}:{_count(last)}]"] * (last != first)
-        rooms += [f"{room.host}.reshape(-1)"] * (room.host is not None)
-        rooms += ["spare"] * (not room.is_enough)
-        parts = [self.part(buffer) for buffer in loop.own.values()]
-        units = _count(self.known(room.units))
-        words = [self.names.symbol(EXAMPLES), units, f"[{', '.join(rooms)}]" if room.units else "[]"]
-        words += [f"[{', '.join(loop.kept)}]", f"[{', '.join(parts)}]"]
-        arrays = (*loop.kept, *loop.own)
-        if flat := self.flattened(loop):
-            words.append(f"flat={tuple_code([str(arrays.index(name)) for name in flat])}")
-        if loop.temporaries != 0:
-            words.append(f"most={self.share(self.known(loop.temporaries))}")
-        return f"_blocks({', '.join(words)})"
-
-    def part(self, buffer: Buffer) -> str:
-        """Where an array lies in a loop's room, and its shape with -1 for the rows."""
-        sizes = ["-1" if dim == EXAMPLES else self.names.symbol(dim) for dim in buffer.dims]
-        kind = ["bool"] * buffer.truth
-        return f"({', '.join((_count(self.known(buffer.start)), tuple_code(sizes), *kind))})"
-
-
-MOST_ONES = 1024
-"""Columns of more entries are summed up in pieces, so that ones need little memory."""
-
-EVEN = 16
-"""Gradients begin at multiples of so many entries, where caches have their lines."""
-
-SHARE = 50
-"""What fits into no memory that is free gets one part of so many of what is kept."""
-
-
-def _count(size: sp.Expr, binds: int = 0) -> str:
-    """A number of entries as code; in parentheses where it stands beside a product's sign.
-
-    >>> _count(sp.Integer(3)), _count(2 * sp.Symbol("n_1") + 1, 1)
-    ('3', '(2 * n_1 + 1)')
-    >>> _count(sp.Max(*sp.symbols("m n")))
-    'max(m, n)'
-    """
-    text = str(size).replace("*", " * ").replace(" *  * ", "**").replace("Max(", "max(")
-    return f"({text})" if binds and not size.is_Integer and not size.is_Symbol else text
 
 
 def _cut(names: Sequence[str]) -> str:
