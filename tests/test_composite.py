@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise, product
@@ -167,11 +166,10 @@ def test_raw_gradient_equals_that_of_the_cost_written_term_by_term():
     assert sp.expand(mine - written_out) == 0
 
 
-def test_raw_gradient_of_twenty_layers_takes_no_time():
+def test_raw_gradient_of_twenty_layers_is_hardly_larger_than_the_cost():
     program = model(["sigmoid"] * 20).program
-    cost, start = compose(program), time.perf_counter()
+    cost = compose(program)
     gradient = raw_gradient(cost, first_entry(program))
-    assert time.perf_counter() - start < 3
     assert len(set(distinct(gradient))) < 2 * len(set(distinct(cost)))
 
 
@@ -368,11 +366,14 @@ def test_routes_meet_for_functions_of_a_difference(cost):
     assert_routes_meet(forward_model(from_mapping({**spec, "layers": layers[:1]})))
 
 
-def test_eight_layers_take_a_few_seconds():
-    program = model(["sigmoid"] * 8).program
-    start = time.perf_counter()
-    composite_route(program)
-    assert time.perf_counter() - start < 8
+def test_steps_grow_no_faster_than_the_square_of_the_depth():
+    """Each gradient is derived from the whole cost, so a layer more is a step more for all below it."""
+
+    def count(depth: int) -> int:
+        adjoints = composite_route(model(["sigmoid"] * depth).program)
+        return sum(len(adjoint.derivation.steps) for adjoint in adjoints)
+
+    assert count(8) <= 4 * count(4)
 
 
 @pytest.mark.parametrize("cost", [{"kind": "huber", "scale": "1/3"}, {"kind": "hinge", "outputs": "mean"}])
