@@ -18,16 +18,16 @@ COSTS = {
 
 
 @st.composite
-def specs(draw):
+def specs(draw, widest=5):
     """Any architecture that a spec can describe."""
     cost = draw(st.sampled_from(sorted(COSTS)))
     layers = []
     for _ in range(draw(st.integers(0, 5))):
-        size = draw(st.integers(1, 5))
+        size = draw(st.integers(1, widest))
         names = ACTIVATIONS if size > 1 else ACTIVATIONS[:-2]
         layers.append({"size": size, "activation": draw(st.sampled_from(names)), "bias": draw(st.booleans())})
-    last = {"size": draw(st.integers(2, 5)), "activation": draw(st.sampled_from(COSTS[cost]))}
-    spec = {"name": "random", "input": {"size": draw(st.integers(1, 5))}, "layers": [*layers, last]}
+    last = {"size": draw(st.integers(2, widest)), "activation": draw(st.sampled_from(COSTS[cost]))}
+    spec = {"name": "random", "input": {"size": draw(st.integers(1, widest))}, "layers": [*layers, last]}
     spec["cost"] = {
         "kind": cost,
         "scale": draw(st.sampled_from(["1", "1/2", "3"])),

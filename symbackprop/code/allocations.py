@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,8 +23,14 @@ MOST_ONES = 1024
 EVEN = 16
 """Gradients begin at multiples of so many entries, where caches have their lines."""
 
+WORTH = 32
+"""Gradients take in an array that is kept if they have place for so many of its rows."""
+
 SHARE = 50
 """What fits into no memory that is free gets one part of so many of what is kept."""
+
+Span = tuple[sp.Expr, sp.Expr]
+"""From which entry to which."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +108,15 @@ class Allocations:
 
     def arrays(self) -> Iterator[str]:
         """The buffers that aren't handed out, where they don't belong to a loop."""
+        if self.movable:
+            yield self.kept()
         for buffer in self.plan.buffers:
             if buffer.names[0] in self.layout or (self.code.loops_over(buffer) and EXAMPLES in buffer.dims):
                 continue
             shape, kind = shape_code(buffer.dims, self.names), "bool" if buffer.truth else "dtype"
+            if buffer in self.movable:
+                yield f"{self.targets(buffer)} = kept[{[*self.movable].index(buffer)}]"
+                continue
             if buffer.room is None:
                 yield f"{self.targets(buffer)} = _aligned({shape}, {kind})"
                 continue
@@ -114,8 +125,46 @@ class Allocations:
             if EXAMPLES in buffer.dims:
                 start = start * sp.Symbol(self.names.symbol(EXAMPLES))
             else:
-                memory, start = "flat", start + self.layout[room.gradients[0]][0]
+                memory, start = "flat", start + self.shared(room)
             yield f"{self.targets(buffer)} = {self.piece(memory, buffer, start)}"
+
+    @cached_property
+    def movable(self) -> Mapping[Buffer, Span]:
+        """Arrays that are kept, and which gradients' memory is free as long as they are; long spans first."""
+        found = {b: self.span(b.later) for b in self.plan.buffers if b.later}
+        wide = {b: span for b, span in found.items() if self.is_wide(span, b.dims)}
+        known = all(_is_known(self.span(part.room.gradients)) for part in self.plan.parts)
+        return dict(sorted(wide.items(), key=lambda item: -item[1][1])) if known else {}
+
+    def is_wide(self, span: Span, dims: Dims) -> bool:
+        """Whether there is place for enough examples that it can matter."""
+        units = self.size(tuple(dim for dim in dims if dim != EXAMPLES))
+        return _is_known((units, *span)) and bool(span[1] - span[0] >= WORTH * units)
+
+    def span(self, gradients: Sequence[str]) -> Span:
+        """From where to where gradients lie that are side by side."""
+        if not gradients:
+            return sp.S.Zero, sp.S.Zero
+        return self.layout[gradients[0]][0], self.layout[gradients[-1]][1]
+
+    def kept(self) -> str:
+        """The call that finds a place for arrays that may be moved, beside what rooms need."""
+        shared = [self.shared(part.room) for part in self.plan.parts if self.is_shared(part.room)]
+        until = _count(min(shared, default=[*self.layout.values()][-1][1]))
+        arrays = [f"({shape_code(b.dims, self.names)}, {x}, {y})" for b, (x, y) in self.movable.items()]
+        needs = [f"({units}, {first}, {last})" for units, first, last in dict.fromkeys(self.needs())]
+        words = ("flat", until, f"[{', '.join(arrays)}]", f"[{', '.join(needs)}]")
+        return f"kept, end = _kept({self.names.symbol(EXAMPLES)}, {', '.join(words)})"
+
+    def is_shared(self, room: Room) -> bool:
+        """Whether something that all examples share lies in gradients."""
+        return room.fixed != 0 and bool(self.shared(room) >= self.span(room.gradients)[0])
+
+    def needs(self) -> Iterator[tuple[sp.Expr, sp.Expr, sp.Expr]]:
+        """What rooms need of the gradients' memory: units for an example, and where they may be."""
+        for part, loop in zip(self.plan.parts, self.code.loops, strict=True):
+            if loop.is_one and not part.room.is_enough:
+                yield self.known(part.room.units), *self.free(part.room)
 
     def flat_arrays(self) -> Iterator[str]:
         """Buffers as one long vector each, where they are read so."""
@@ -146,20 +195,25 @@ class Allocations:
         words = {symbol: self.names.symbol(symbol) for symbol in size.free_symbols}
         return size.xreplace({s: sp.Integer(w) if w.isdigit() else sp.Symbol(w) for s, w in words.items()})
 
-    def free(self, room: Room) -> tuple[sp.Expr, sp.Expr]:
-        """From where to where gradients are free, after what all examples share."""
-        if not room.gradients:
-            return sp.S.Zero, sp.S.Zero
-        first, last = self.layout[room.gradients[0]][0], self.layout[room.gradients[-1]][1]
-        start = first + self.known(room.fixed)
-        fits = start.is_Integer and last.is_Integer and start <= last
-        return (start, last) if fits or not room.fixed else (last, last)
+    def free(self, room: Room) -> Span:
+        """From where to where gradients are free, before what all examples share."""
+        first, last = self.span(room.gradients)
+        stop = self.shared(room)
+        fits = first.is_Integer and stop.is_Integer and first <= stop
+        return (first, stop) if fits or not room.fixed else (last, last)
+
+    def shared(self, room: Room) -> sp.Expr:
+        """Where that lies which all examples share: at the back of the gradients, out of the way."""
+        stop = self.span(room.gradients)[1] - self.known(room.fixed)
+        return sp.Integer(int(stop) // EVEN * EVEN) if room.fixed and stop.is_Integer else stop
 
     def blocks(self, loop: Loop) -> str:
         """The call that cuts a loop's arrays into rows."""
         room = loop.part.room
         first, last = self.free(room)
-        rooms = [f"flat[{_count(first) if first else ''}:{_count(last)}]"] * (last != first)
+        until = f" min({_count(last)}, end)" if self.movable else _count(last)
+        begin = f"{_count(first)} " if first and self.movable else _count(first) if first else ""
+        rooms = [f"flat[{begin}:{until}]"] * (last != first)
         rooms += [f"{room.host}.reshape(-1)"] * (room.host is not None)
         rooms += ["spare"] * (not room.is_enough)
         parts = [self.part(buffer) for buffer in loop.own.values()]
@@ -178,6 +232,10 @@ class Allocations:
         sizes = ["-1" if dim == EXAMPLES else self.names.symbol(dim) for dim in buffer.dims]
         kind = ["bool"] * buffer.truth
         return f"({', '.join((_count(self.known(buffer.start)), tuple_code(sizes), *kind))})"
+
+
+def _is_known(sizes: Sequence[sp.Expr]) -> bool:
+    return all(size.is_Integer for size in sizes)
 
 
 def _count(size: sp.Expr, binds: int = 0) -> str:

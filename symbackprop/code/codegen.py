@@ -332,6 +332,7 @@ def module_keys(model: Model, batch: Batch, about: Sequence[str], code: str = "a
         "fast_lines": fast.lines,
         "ignores_overflow": fast.ignores_overflow,
         "scalars": None if fast.scalars is None else _scalar_keys(generator, fast.scalars),
+        "kept": any(line.startswith("kept, end = ") for line in fast.allocations),
         "spare": any(line.startswith("spare = ") for line in fast.allocations),
         "blocks": any("= _blocks(" in line for line in fast.allocations),
         "column_sums": any(line.startswith("column_sums = ") for line in fast.allocations),

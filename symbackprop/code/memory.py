@@ -7,7 +7,9 @@ Everything here is decided from the operations and from how long each result is 
 * what is needed within one stretch of the order lies in the stretch's *room*: results that are needed at
   different times share it, whatever their shapes;
 * a room is memory that is free at the time: that of gradients which are written later, or an array whose
-  last reader is done. Where that may be too little, the stretch goes through the examples some at a time.
+  last reader is done. Where that may be too little, the stretch goes through the examples some at a time;
+* an array that is kept lies where gradients will be that are written when it is needed no more, if for this
+  number of examples there is place for it beside the rooms.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class Buffer:
 
     ``room`` is the number of the stretch in whose room it lies, ``start`` where it begins there: so many
     entries for each example that the room is for, if it is about examples. ``truth`` says that its entries
-    are true or false.
+    are true or false. ``later`` are names of gradients that lie side by side and are first written when
+    nobody needs the buffer any more.
     """
 
     names: tuple[str, ...]
@@ -45,6 +48,7 @@ class Buffer:
     truth: bool = False
     room: int | None = None
     start: sp.Expr = sp.S.Zero
+    later: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -408,8 +412,21 @@ class Memory:
     def _buffer(self, place: Place) -> Buffer:
         room = self.rooms[place.stretch]
         inside = place.kind == LOCAL or (place.kind == FIXED and self._has_place_for(room))
-        at = (place.stretch, place.start) if inside else (None, sp.S.Zero)
-        return Buffer(tuple(place.names), place.dims, place.truth, *at)
+        if inside:
+            return Buffer(tuple(place.names), place.dims, place.truth, place.stretch, place.start)
+        return Buffer(tuple(place.names), place.dims, place.truth, later=self._later_than(place))
+
+    def _later_than(self, place: Place) -> tuple[str, ...]:
+        """Gradients side by side that are written when a kept array of all examples is needed no more."""
+        if place.kind != KEPT or place.truth or place.dims[0] != EXAMPLES:
+            return ()
+        host = self._hosts.get(place.names[0], 0)
+        return self._later(max(self.schedule.stretch_of(place.last), host))
+
+    @cached_property
+    def _hosts(self) -> Mapping[str, int]:
+        """The last stretch whose room each array is, by the array's first name."""
+        return {room.host: stretch for stretch, room in enumerate(self.rooms) if room.host is not None}
 
     def _has_place_for(self, room: Room) -> bool:
         """Whether what all examples share lies in gradients that are written later."""
