@@ -10,15 +10,16 @@ import pytest
 import symbackprop as sb
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
+TRAINED = ("mlp-784-128-64-10", "regularised", "two-two-two")
 TARGETS = ("numpy", "numba", "array-api", "torch", "jax")
 
 
 def sources():
-    """Every example for every target that it has a module for, with a training step and without."""
+    """Every example for every target that it has a module for; some with a training step."""
     for path in EXAMPLES:
         derivation = sb.derive(sb.load(path))
         for target in TARGETS:
-            for rule in (None, "adam"):
+            for rule in (None, "adam")[: 1 + (path.stem in TRAINED)]:
                 try:
                     text = derivation.module_source(target, update=rule)
                 except sb.SymbackpropError:
@@ -32,7 +33,7 @@ def test_ruff_and_mypy_pass(tmp_path):
     count = 0
     for count, (name, text) in enumerate(sources(), 1):  # noqa: B007
         (tmp_path / f"{name}.py").write_text(text)
-    assert count > 60
+    assert count > 45
     for command in (
         ["ruff", "check", "--isolated", "--line-length", "110", "--output-format", "concise", "."],
         ["mypy", "--ignore-missing-imports", "--no-incremental", "."],

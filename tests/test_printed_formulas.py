@@ -139,7 +139,7 @@ def test_a_printed_derivative_reads_back_as_the_slope_of_what_was_typed(given_):
 
 @pytest.mark.slow
 @given(TEXTS)
-@examples(1500)
+@examples(800)
 def test_many_printed_formulas_read_back(given_):
     variables, text = given_
     expr = parsed(variables, text)
@@ -179,7 +179,7 @@ def test_what_is_derived_from_random_formulas_holds(activation, cost):
 
 @pytest.mark.slow
 @given(formulas(("z",)), formulas(("a", "y")))
-@examples(60)
+@examples(24)
 def test_what_is_derived_from_many_random_formulas_holds(activation, cost):
     assert not failures(certificate_of(activation, cost))
 
