@@ -14,9 +14,10 @@ Everything here is decided from the operations and from how long each result is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count, groupby
 
 import sympy as sp
 
@@ -99,8 +100,8 @@ class Place:
 
     @property
     def last(self) -> int:
-        """When something that was written here is read for the last time."""
-        return max(chain.end for chain in self.chains)
+        """When something that was written here is read for the last time: chains follow each other."""
+        return self.chains[-1].end
 
 
 @dataclass(frozen=True)
@@ -130,18 +131,20 @@ class Memory:
     @cached_property
     def places(self) -> tuple[Place, ...]:
         """Every result in its place, in the order in which places are first written."""
-        found, _ = self._found
+        found = self._found
         for place in found:
             names = [name for chain in place.chains for name in chain.names(self.named)]
             place.names += dict.fromkeys(names)
+        used = {name for place in found for name in place.names}
+        scratch = (name for number in count(1) if (name := f"t{number}") not in used)
         for place in found:
             if any(not chain.names(self.named) for chain in place.chains):
-                place.names.append(self._scratch_name(found))
+                place.names.append(next(scratch))
         return tuple(found)
 
     @cached_property
-    def _found(self) -> tuple[list[Place], Mapping[int, tuple[Chain, Place]]]:
-        """The places, and for each result its chain and its place."""
+    def _found(self) -> list[Place]:
+        """The places, each with the chains of its results."""
         schedule = self.schedule
         found: list[Place] = []
         of: dict[int, tuple[Chain, Place]] = {}
@@ -152,7 +155,7 @@ class Memory:
             chain.nodes.append(step.node)
             chain.end = schedule.last_read[step.node]
             of[step.node] = chain, place
-        return found, of
+        return found
 
     def _assigned(
         self, number: int, found: list[Place], of: Mapping[int, tuple[Chain, Place]]
@@ -161,16 +164,25 @@ class Memory:
         kind, heir = self._kind(number), self._heir(number, of)
         if heir is not None:
             chain, place = heir
-            other = self._free(number, KEPT, found) if kind == KEPT and place.kind == LOCAL else None
+            other = self._free(number, KEPT) if kind == KEPT and place.kind == LOCAL else None
             if other is None:
                 place.kind = kind if kind in (KEPT, GRADIENT) else place.kind
                 return chain, place
             return self._new_chain(number, other)
-        free = self._free(number, kind, found) if kind != GRADIENT else None
+        free = self._free(number, kind) if kind != GRADIENT else None
         if free is None:
             free = self._new_place(number, kind)
             found.append(free)
+            self._alike.setdefault(self._key(number), []).append(free)
         return self._new_chain(number, free)
+
+    @cached_property
+    def _alike(self) -> dict[tuple[str, bool], list[Place]]:
+        """The places of each shape, in the order in which they were found."""
+        return {}
+
+    def _key(self, number: int) -> tuple[str, bool]:
+        return self._shape(self.schedule.graph.dims(number)), self._is_truth(number)
 
     def _new_chain(self, number: int, place: Place) -> tuple[Chain, Place]:
         start = self.schedule.place[number]
@@ -193,18 +205,13 @@ class Memory:
             return FIXED
         return LOCAL if schedule.stretches[made].by_rows else KEPT
 
-    def _free(self, number: int, kind: str, found: Sequence[Place]) -> Place | None:
+    def _free(self, number: int, kind: str) -> Place | None:
         """A place of the same shape that is in use no more, one that is kept before others."""
-        schedule = self.schedule
-        now, shape = schedule.place[number], self._shape(schedule.graph.dims(number))
-        stretch, truth = schedule.stretch_of(now), self._is_truth(number)
-        for wanted in dict.fromkeys((KEPT, kind)):
-            for place in found:
-                here = place.kind == wanted and (wanted == KEPT or place.stretch == stretch)
-                fits = here and place.truth == truth and self._shape(place.dims) == shape
-                if fits and place.last < now:
-                    return place
-        return None
+        now = self.schedule.place[number]
+        free = [place for place in self._alike.get(self._key(number), ()) if place.last < now]
+        stretch = self.schedule.stretch_of(now)
+        mine = [place for place in free if place.kind == kind and place.stretch == stretch]
+        return next(iter([place for place in free if place.kind == KEPT] + mine), None)
 
     def _heir(self, number: int, of: Mapping[int, tuple[Chain, Place]]) -> tuple[Chain, Place] | None:
         """The chain that this result goes on: best one whose memory is kept, then one with a name."""
@@ -330,16 +337,27 @@ class Memory:
 
     def _later(self, stretch: int) -> tuple[str, ...]:
         """The names of gradients that lie side by side and are first written after a stretch."""
-        end, runs = self.schedule.ends[stretch], [list[Goal]()]
-        for goal in self.gradients:
-            if self._written[goal.name] >= end and not is_about_examples(self.schedule.graph, goal.node):
-                runs[-1].append(goal)
-            elif runs[-1]:
-                runs.append([])
-        return tuple(goal.name for goal in max(runs, key=self._length))
+        if stretch not in self._runs:
+            end = self.schedule.ends[stretch]
+            groups = groupby(self._names_and_times, lambda item: item[1] >= end)
+            runs = [tuple(name for name, _ in run) for is_later, run in groups if is_later]
+            self._runs[stretch] = max(runs, key=self._length, default=())
+        return self._runs[stretch]
 
-    def _length(self, goals: Sequence[Goal]) -> tuple[int, int]:
-        return sum(self._entries[goal.name] for goal in goals), len(goals)
+    @cached_property
+    def _runs(self) -> dict[int, tuple[str, ...]]:
+        """What :meth:`_later` has found, by stretch."""
+        return {}
+
+    @cached_property
+    def _names_and_times(self) -> list[tuple[str, int]]:
+        """The gradients as they lie in memory, and when each is first written; at once if it has examples."""
+        graph = self.schedule.graph
+        about = {goal.name for goal in self.gradients if is_about_examples(graph, goal.node)}
+        return [(g.name, -1 if g.name in about else self._written[g.name]) for g in self.gradients]
+
+    def _length(self, names: Sequence[str]) -> tuple[int, int]:
+        return sum(self._entries[name] for name in names), len(names)
 
     @cached_property
     def _entries(self) -> Mapping[str, int]:
@@ -386,28 +404,23 @@ class Memory:
     def _shapes(self) -> dict[Dims, str]:
         return {}
 
-    @staticmethod
-    def _scratch_name(places: Sequence[Place]) -> str:
-        used = {name for place in places for name in place.names}
-        return next(name for n in range(1, len(places) + 2) if (name := f"t{n}") not in used)
-
     @cached_property
     def buffers(self) -> tuple[Buffer, ...]:
         """The memory that has to be there, gradients first and in their order."""
         dims = self.schedule.graph.dims
-        of = {goal.name: place for goal in self.gradients for place in self._with(goal)}
+        places = [place for place in self.places if place.kind == GRADIENT]
+        of = {name: place for place in places for name in place.names}
         handed_out = [
-            Buffer(tuple(of[goal.name].names) if goal.name in of else (goal.name,), dims(goal.node))
-            for goal in self.gradients
+            Buffer(self._names_of(goal, of.get(goal.name)), dims(goal.node)) for goal in self.gradients
         ]
-        return (*handed_out, *(self._buffer(place) for place in self.places if place not in of.values()))
+        mine = {id(of[goal.name]) for goal in self.gradients if goal.name in of}
+        return (*handed_out, *(self._buffer(place) for place in self.places if id(place) not in mine))
 
-    def _with(self, goal: Goal) -> Iterator[Place]:
-        """The place of a gradient that isn't a copy, its own name first."""
-        for place in self.places:
-            if goal.name in place.names and place.kind == GRADIENT:
-                place.names.sort(key=lambda name: name != goal.name)
-                yield place
+    @staticmethod
+    def _names_of(gradient: Goal, place: Place | None) -> tuple[str, ...]:
+        """The names of a gradient's memory, its own first; a copy has no other."""
+        others = [] if place is None else [name for name in place.names if name != gradient.name]
+        return (gradient.name, *others)
 
     def _buffer(self, place: Place) -> Buffer:
         room = self.rooms[place.stretch]
@@ -430,8 +443,7 @@ class Memory:
 
     def _has_place_for(self, room: Room) -> bool:
         """Whether what all examples share lies in gradients that are written later."""
-        later = [goal for goal in self.gradients if goal.name in room.gradients]
-        return bool(room.fixed.is_Integer and self._length(later)[0] >= room.fixed)
+        return bool(room.fixed.is_Integer and self._length(room.gradients)[0] >= room.fixed)
 
     @cached_property
     def names(self) -> Mapping[int, str]:

@@ -212,6 +212,8 @@ class _Order:
     steps: list[Step] = field(default_factory=list)
     done: set[int] = field(default_factory=set)
     owned: set[int] = field(default_factory=set)
+    awaited: dict[str, int] = field(default_factory=dict)
+    """By the name of a gradient, a node that it waited for when it was last looked at."""
 
     @cached_property
     def waiting(self) -> list[Goal]:
@@ -242,15 +244,27 @@ class _Order:
     def reach_ready_gradients(self) -> None:
         """Gradients for which nothing but themselves, and views, is missing."""
         for goal in self.waiting[:]:
-            operands = self.schedule.reads(goal.node)
-            if all(arg in self.done or self.close(arg) for arg in operands):
+            awaited = self.awaited.get(goal.name)
+            if awaited is not None and awaited not in self.done:
+                continue
+            missing = next(self.lacking(goal), None)
+            if missing is None:
                 self.reach(goal)
+            else:
+                self.awaited[goal.name] = missing
 
-    def close(self, number: int) -> bool:
-        """Whether a node without a name is one operation away: the product before a factor, say."""
-        return number not in self.schedule.reached_nodes and all(
-            arg in self.done for arg in self.schedule.reads(number)
-        )
+    def lacking(self, goal: Goal) -> Iterator[int]:
+        """The nodes that a gradient waits for, itself and an operation before it apart: before a factor, say.
+
+        Each has a name, or is what one without a name reads.
+        """
+        for arg in self.schedule.reads(goal.node):
+            if arg in self.done:
+                continue
+            if arg in self.schedule.reached_nodes:
+                yield arg
+            else:
+                yield from (inner for inner in self.schedule.reads(arg) if inner not in self.done)
 
 
 @dataclass

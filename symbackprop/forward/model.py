@@ -98,10 +98,17 @@ class Model:
 
     def with_sizes(self, expr: sp.Expr) -> sp.Expr:
         """An expression with the sizes as the spec has them, and no index of their name."""
-        own = frozenset(symbol for _, size in self.sizes for symbol in size.free_symbols)
+        if expr.is_Symbol:
+            return self._size_of.get(expr, expr)
+        own = frozenset(symbol for size in self._size_of.values() for symbol in size.free_symbols)
         clash = own & {limits[0] for total in expr.atoms(sp.Sum) for limits in total.limits}
         clear = rename_bound(expr, own) if clash else expr
-        return rebuilt(clear, dict(self.sizes))
+        return rebuilt(clear, self._size_of)
+
+    @cached_property
+    def _size_of(self) -> dict[sp.Symbol, sp.Expr]:
+        """What is known of each size."""
+        return dict(self.sizes)
 
 
 def forward_model(network: Network, wrt_input: bool = False) -> Model:
