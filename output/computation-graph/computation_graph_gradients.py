@@ -99,17 +99,17 @@ def make_gradients(batch_size, dtype=np.float64):
     grad_b2 = _piece(flat, (2,), 4)
     grad_W3 = _piece(flat, (1, 2), 6)
     grad_b3 = _piece(flat, (1,), 8)
-    t1 = _piece(flat, (1, 1))
+    t1 = _piece(flat, (1, 1), 7)
     z1 = delta1 = _aligned((N, 1), dtype)
     z3 = delta3 = t2 = _aligned((N, 1), dtype)
-    t3 = _piece(flat, (1, 2))
+    t3 = _piece(flat, (1, 2), 7)
     z2 = delta2 = _aligned((N, 2), dtype)
-    t5 = _piece(flat, (2, 1))
+    t5 = _piece(flat, (2, 1), 7)
     spare = _spare(N, N * 4 // 50, dtype, (2, 7))
     blocks_1 = _blocks(
         N,
         2,
-        [flat[2:9], spare],
+        [flat[:7], spare],
         [z1, t2, z2, z3, delta3],
         [(0, (-1, 2)), (0, (-1, 1))],
         flat=(6,),

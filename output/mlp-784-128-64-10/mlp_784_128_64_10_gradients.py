@@ -123,15 +123,22 @@ def make_gradients(batch_size, dtype=np.float64):
     grad_b2 = _piece(flat, (64,), 108672)
     grad_W3 = _piece(flat, (10, 64), 108736)
     grad_b3 = _piece(flat, (10,), 109376)
+    kept, end = _kept(
+        N,
+        flat,
+        108736,
+        [((N, 64), 0, 100480), ((N, 10), 0, 100480)],
+        [(128, 0, 108736), (80, 0, 108736), (160, 0, 100480)],
+    )
     z1 = a1 = delta1 = _aligned((N, 128), dtype)
-    z2 = a2 = delta2 = _aligned((N, 64), dtype)
-    t3 = _piece(flat, (64, 10))
-    a3 = delta3 = t4 = _aligned((N, 10), dtype)
-    spare = _spare(N, N * 202 // 50, dtype, (128, 108746), (80, 108736), (160, 100480))
+    z2 = a2 = delta2 = kept[0]
+    t3 = _piece(flat, (64, 10), 108736)
+    a3 = delta3 = t4 = kept[1]
+    spare = _spare(N, N * 202 // 50, dtype, (128, 108736), (80, 108736), (160, 100480))
     blocks_1 = _blocks(
         N,
         128,
-        [flat[640:109386], spare],
+        [flat[: min(108736, end)], spare],
         [z1, a1, z2, a2, t4, a3, delta3],
         [(0, (-1, 128)), (0, (-1, 64)), (0, (-1, 10)), (10, (10, -1)), (20, (-1,)), (10, (-1, 10))],
         flat=(9,),
@@ -139,14 +146,14 @@ def make_gradients(batch_size, dtype=np.float64):
     blocks_2 = _blocks(
         N,
         80,
-        [flat[:108736], spare],
+        [flat[: min(108736, end)], spare],
         [delta3, a2, delta2],
         [(0, (-1, 64)), (64, (-1, 64), bool)],
     )
     blocks_3 = _blocks(
         N,
         160,
-        [flat[:100480], a3.reshape(-1), spare],
+        [flat[: min(100480, end)], a3.reshape(-1), spare],
         [delta2, a1, delta1],
         [(0, (-1, 128)), (128, (-1, 128), bool)],
     )
@@ -354,6 +361,25 @@ def _piece(memory, shape, start=0, dtype=None):
     """A piece of one long array, as an array of its own."""
     size = int(np.prod(shape))
     return memory[start:].view(dtype or memory.dtype)[:size].reshape(shape)
+
+
+def _kept(N, flat, end, arrays, rooms):
+    """Arrays of all rows, and where what they leave of the gradients' memory ends.
+
+    As long as an array is needed, gradients between two entries are not written yet: it lies there, the arrays
+    one before the other and before an end, if every room, between two entries as well, has its units for all
+    examples then or is as large as it was. Otherwise it has memory of its own.
+    """
+    found, left = [], len(flat)
+    for shape, first, last in arrays:
+        start = (min(end, last) - int(np.prod(shape))) // 16 * 16
+        fits = all(min(start, stop) - begin >= min(N * units, stop - begin) for units, begin, stop in rooms)
+        if start >= first and fits:
+            found.append(_piece(flat, shape, start))
+            end = left = start
+        else:
+            found.append(_aligned(shape, flat.dtype))
+    return found, left
 
 
 CACHE = 2**21

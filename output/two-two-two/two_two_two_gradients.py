@@ -98,14 +98,14 @@ def make_gradients(batch_size, dtype=np.float64):
     grad_b1 = _piece(flat, (2,), 4)
     grad_W2 = _piece(flat, (2, 2), 6)
     grad_b2 = _piece(flat, (2,), 10)
-    t1 = _piece(flat, (2, 2))
+    t1 = _piece(flat, (2, 2), 8)
     z1 = a1 = delta1 = _aligned((N, 2), dtype)
     z2 = a2 = delta2 = t2 = _aligned((N, 2), dtype)
     spare = _spare(N, N * 4 // 50, dtype, (4, 8), (2, 6))
     blocks_1 = _blocks(
         N,
         4,
-        [flat[4:12], spare],
+        [flat[:8], spare],
         [z1, t2, a1, z2, a2, delta2],
         [(0, (-1, 2)), (2, (-1, 2))],
         flat=(6,),

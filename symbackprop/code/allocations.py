@@ -205,7 +205,8 @@ class Allocations:
     def shared(self, room: Room) -> sp.Expr:
         """Where that lies which all examples share: at the back of the gradients, out of the way."""
         stop = self.span(room.gradients)[1] - self.known(room.fixed)
-        return sp.Integer(int(stop) // EVEN * EVEN) if room.fixed and stop.is_Integer else stop
+        even = room.fixed and stop.is_Integer and self.code.scalars is None
+        return sp.Integer(int(stop) // EVEN * EVEN) if even else stop
 
     def blocks(self, loop: Loop) -> str:
         """The call that cuts a loop's arrays into rows."""

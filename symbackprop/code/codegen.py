@@ -624,7 +624,7 @@ def wrapped(line: str, margin: int = MARGIN) -> list[str]:
         return [f"# {label}", *wrapped(code, margin)]
     if line.startswith("for ") and line.endswith(":"):
         return _wrapped_for(line, margin)
-    if re.match(r"(\w+ = )?(np\.|_)[\w.]+\(.*\)$", line):
+    if re.match(r"([\w, ]+ = )?(np\.|_)[\w.]+\(.*\)$", line):
         return _wrapped_call(line, margin)
     if " = " not in line and '": ' not in line:
         return [line]
