@@ -1,10 +1,20 @@
 """The same numbers as arrays of each library that a target is for."""
 
+import tracemalloc
+
 import numpy as np
 from outside import library
 
 A_CALL = 6_000 if np.lib.NumpyVersion(np.__version__) >= "2.3.0" else 200_000
 """How many bytes a call may take for itself: NumPy before 2.3 reads arrays through a buffer of its own."""
+
+
+def peak_of(fast, arrays):
+    """What a call takes; other threads of the process may add to it, so the least of some calls counts."""
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    fast(*arrays)
+    return tracemalloc.get_traced_memory()[1] - before
 
 
 def with_numpy(arrays):

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from architectures import numbers, specs
-from array_libraries import A_CALL
+from array_libraries import A_CALL, peak_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -68,14 +68,6 @@ def beyond_gradients(module, arrays, batch, dtype):
     during = min(peak_of(fast, arrays) for _ in range(3))
     tracemalloc.stop()
     return made, during
-
-
-def peak_of(fast, arrays):
-    """What a call takes; other threads of the process may add to it, so the least of some calls counts."""
-    tracemalloc.reset_peak()
-    before = tracemalloc.get_traced_memory()[0]
-    fast(*arrays)
-    return tracemalloc.get_traced_memory()[1] - before
 
 
 @pytest.mark.parametrize("kind", KINDS)
