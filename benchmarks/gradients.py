@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import click
 import numpy as np
 
 import symbackprop as sb
@@ -148,14 +149,22 @@ def growth() -> float:
     return float(np.log(times[160] / times[10]) / np.log(16))
 
 
-def main(arguments: list[str] | None = None) -> None:
+@click.command()
+@click.argument("numbers", nargs=-1, type=click.IntRange(1, len(WORKLOADS)))
+@click.option("--quick", is_flag=True, help="Leave out other people's libraries.")
+@click.option("--plot", "plotted", type=click.Path(path_type=Path), help="Draw into this file.")
+@click.option("--table", "text", type=click.Path(exists=True, path_type=Path), help="Write tables here.")
+def command(numbers: tuple[int, ...], quick: bool, plotted: Path | None, text: Path | None) -> None:
+    """Time and memory of gradient code on the workloads with these NUMBERS, on all if none is given."""
+    main(numbers, quick, plotted, text)
+
+
+def main(
+    numbers: tuple[int, ...] = (), quick: bool = False, plotted: Path | None = None, text: Path | None = None
+) -> None:
     """Print a table for each dtype, the figures of memory and generation, and what is quicker."""
-    given = arguments or []
-    if given[:1] == ["--here"]:
-        print(json.dumps(measure_here(int(given[1]), given[2], " ".join(given[3:]))))
-        return
-    numbers = [int(word) for word in given if word in "12345"] or [*range(1, len(WORKLOADS) + 1)]
-    groups = [NUMPY] if "--quick" in given else [NUMPY, *CONTENDERS]
+    numbers = numbers or tuple(range(1, len(WORKLOADS) + 1))
+    groups = [NUMPY] if quick else [NUMPY, *CONTENDERS]
     print(f"OpenBLAS kernel: {kernel()}, NumPy {np.__version__}\n")
     tables = {dtype: columns(numbers, dtype, groups) for dtype in DTYPES}
     for number in numbers:
@@ -165,10 +174,10 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"workload {number}: {said}code made in {seconds:.2f} s")
     print(f"time to make the code grows as depth^{growth():.2f} from 10 to 160 layers")
     print(*verdicts(tables), sep="\n")
-    if "--plot" in given:
-        plot(tables, Path(given[given.index("--plot") + 1]))
-    if "--table" in given:
-        write_between(Path(given[given.index("--table") + 1]), tables)
+    if plotted is not None:
+        plot(tables, plotted)
+    if text is not None:
+        write_between(text, tables)
 
 
 def columns(numbers: Sequence[int], dtype: str, groups: Sequence[str]) -> dict[str, Measured]:
@@ -278,4 +287,8 @@ def plot(tables: Mapping[str, Mapping[str, Measured]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if sys.argv[1:2] == ["--here"]:
+        number, dtype, *group = sys.argv[2:]
+        print(json.dumps(measure_here(int(number), dtype, " ".join(group))))
+    else:
+        command()

@@ -19,7 +19,7 @@ def source(spec, fewest=loops.FEWEST, cache=None):
         made = sb.derive(sb.from_mapping(spec)).code
     if cache is None:
         return made
-    few = made.replace("ENOUGH_ROWS, FEWEST_ROWS = 512, 32", "ENOUGH_ROWS, FEWEST_ROWS = 1, 1")
+    few = made.replace("ENOUGH_ROWS, FEWEST_ROWS = 1024, 32", "ENOUGH_ROWS, FEWEST_ROWS = 1, 1")
     return few.replace("CACHE = 2**21", f"CACHE = {cache}")
 
 

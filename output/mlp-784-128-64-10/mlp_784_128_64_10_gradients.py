@@ -385,7 +385,7 @@ def _kept(N, flat, end, arrays, rooms):
 CACHE = 2**21
 """Bytes that are at hand: what is worked on some rows at a time should fit in."""
 
-ENOUGH_ROWS, FEWEST_ROWS = 512, 32
+ENOUGH_ROWS, FEWEST_ROWS = 1024, 32
 """So many rows at a time cost a matrix product next to nothing, and fewer are too few."""
 
 

@@ -296,7 +296,7 @@ def _piece(memory, shape, start=0, dtype=None):
 CACHE = 2**21
 """Bytes that are at hand: what is worked on some rows at a time should fit in."""
 
-ENOUGH_ROWS, FEWEST_ROWS = 512, 32
+ENOUGH_ROWS, FEWEST_ROWS = 1024, 32
 """So many rows at a time cost a matrix product next to nothing, and fewer are too few."""
 
 
