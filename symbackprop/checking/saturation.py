@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import sympy as sp
@@ -15,6 +16,7 @@ import sympy as sp
 from symbackprop.algebra.equations import Equation
 from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.algebra.indices import outermost
+from symbackprop.checking.coupled_saturation import coupled_failures, is_coupled, kind_of
 from symbackprop.code.codegen import Generator
 from symbackprop.network import Network
 from symbackprop.numerics.floats import Failure, NotFollowed, failures
@@ -29,10 +31,14 @@ _WRONG = 1e-3
 
 
 class WeakLine(NamedTuple):
-    """A line that is wrong somewhere: its label, and the place that is nearest to 0."""
+    """A line that is wrong somewhere: its label, and the place that is nearest to 0.
+
+    ``layer`` are the pre-activations of a whole layer, where the line couples its units.
+    """
 
     label: str
     failure: Failure
+    layer: tuple[float, ...] = ()
 
     def sentence(self) -> str:
         """What is wrong, where, and what would be right.
@@ -42,13 +48,16 @@ class WeakLine(NamedTuple):
         """
         kind, place, given, right = self.failure
         where = f"at a pre-activation of {place:g}"
+        if self.layer:
+            where = f"at the pre-activations ({', '.join(f'{z:g}' for z in self.layer)})"
         return f"{self.label}: in {kind} the code gives {given:g} {where}, where {right:.6g} is right"
 
     def data(self) -> dict[str, object]:
         """The same, ready for JSON."""
         kind, place, given, right = self.failure
         shown = given if math.isfinite(given) else str(given)
-        return {"label": self.label, "dtype": kind, "pre_activation": place, "given": shown, "right": right}
+        where = {"pre_activations": list(self.layer)} if self.layer else {"pre_activation": place}
+        return {"label": self.label, "dtype": kind, **where, "given": shown, "right": right}
 
 
 def weak_lines(derivation: NetworkDerivation) -> tuple[WeakLine, ...]:
@@ -56,18 +65,26 @@ def weak_lines(derivation: NetworkDerivation) -> tuple[WeakLine, ...]:
     if not _has_own_formulas(derivation.network):
         return ()
     generator = Generator(derivation.model, derivation.batch)
-    definitions = derivation.batch.forward.definitions
-    found = (
-        WeakLine(equation.label, failure)
-        for equation in generator.printed
-        for failure in _failures(equation, definitions)
-    )
     nearest: dict[tuple[str, str], WeakLine] = {}
-    for line in found:
+    for line in _found(generator):
         key = line.label, line.failure.format
         if key not in nearest or abs(line.failure.place) < abs(nearest[key].failure.place):
             nearest[key] = line
     return tuple(nearest.values())
+
+
+def _found(generator: Generator) -> Iterator[WeakLine]:
+    """Every failure of every line; of coupled lines that differ in their layer alone, of the first."""
+    definitions = generator.batch.forward.definitions
+    seen: set[str] = set()
+    for equation in generator.printed:
+        if not is_coupled(equation, definitions):
+            yield from (WeakLine(equation.label, failure) for failure in _failures(equation, definitions))
+        elif (kind := kind_of(equation, definitions)) not in seen:
+            seen.add(kind)
+            with suppress(NotFollowed):
+                found = coupled_failures(equation, generator, _WRONG)
+                yield from (WeakLine(equation.label, failure, layer) for failure, layer in found)
 
 
 def _has_own_formulas(network: Network) -> bool:

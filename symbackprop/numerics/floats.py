@@ -7,9 +7,10 @@ form is to be chosen, before there is any code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import mpmath
@@ -250,7 +251,7 @@ def failures(
             continue
         for kind in FORMATS:
             evaluation = Evaluation(numbers, definitions, kind, written)
-            if evaluation.mp.mag(right) <= kind.range:
+            if in_range(right, kind):
                 found = evaluation.value(form)
                 if evaluation.overflowed or not _near(found, right, kind, evaluation.mp):
                     yield Failure(kind.name, place, float(found), float(right))
@@ -261,15 +262,42 @@ def _near(found: Any, right: Any, kind: Format, mp: Any) -> bool:
 
 
 def _right(expr: sp.Expr, numbers: Mapping[sp.Expr, float], definitions: Definitions) -> Any:
-    """The value, if it is a number that more digits confirm."""
-    found = [
-        Evaluation(numbers, definitions, None, lambda formula: formula, digits).value(expr)
-        for digits in (_DIGITS, _MORE_DIGITS)
-    ]
-    mp = _arithmetic(_FEW_DIGITS)
-    first, second = (mp.mpf(value) for value in found)
-    confirmed = mp.isfinite(first) and abs(first - second) <= 1e-30 * max(1, abs(first))
-    return first if confirmed else None
+    return exact_values([expr], numbers, definitions)[0]
+
+
+def exact_values(
+    exprs: Iterable[sp.Expr],
+    numbers: Mapping[sp.Expr, float],
+    definitions: Definitions = MappingProxyType({}),
+) -> list[Any]:
+    """The value of each expression, if it is a number that more digits confirm; ``None`` if it is none.
+
+    >>> z = sp.Symbol("z", real=True)
+    >>> found, missing = exact_values([1 - 1 / (1 + sp.exp(-z)), sp.log(z + 1)], {z: -1})
+    >>> float(found), missing
+    (0.7310585786300049, None)
+    """
+    exprs = list(exprs)
+    first, second = (_with_digits(exprs, numbers, definitions, digits) for digits in (_DIGITS, _MORE_DIGITS))
+    return [a if _confirmed(a, b) else None for a, b in zip(first, second, strict=True)]
+
+
+def _with_digits(
+    exprs: list[sp.Expr], numbers: Mapping[sp.Expr, float], definitions: Definitions, digits: int
+) -> list[Any]:
+    evaluation = Evaluation(numbers, definitions, None, lambda formula: formula, digits)
+    return [_arithmetic(_FEW_DIGITS).mpf(evaluation.value(expr)) for expr in exprs]
+
+
+def _confirmed(first: Any, second: Any) -> bool:
+    return bool(_arithmetic(_FEW_DIGITS).isfinite(first)) and abs(first - second) <= 1e-30 * max(
+        1, abs(first)
+    )
+
+
+def in_range(value: Any, kind: Format) -> bool:
+    """Whether a format has numbers as large as a value."""
+    return bool(_arithmetic(_FEW_DIGITS).mag(value) <= kind.range)
 
 
 def _places(expr: sp.Expr) -> tuple[float, ...]:
