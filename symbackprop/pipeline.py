@@ -26,6 +26,7 @@ import sympy as sp
 from sympy.core.parameters import distribute
 
 from symbackprop.algebra.equations import Equation, Program, Quantity, Step
+from symbackprop.code.any_depth import any_depth_generator, any_depth_keys
 from symbackprop.code.codegen import CODES, module_keys
 from symbackprop.code.target_code import numba_source, target_source
 from symbackprop.code.targets import TARGETS
@@ -261,9 +262,7 @@ class NetworkDerivation:
         if target != "numpy":
             return self._for_target(target, update)
         if self.model.symbolic_depth:
-            from symbackprop.code.any_depth import any_depth_keys
-
-            keys = any_depth_keys(self.model, self.batch, self.about)
+            keys = any_depth_keys(any_depth_generator(self.model, self.batch), self.about)
             return fill("any_depth.py.jinja", with_update(keys, update))
         keys = module_keys(self.model, self.batch, self.about, code)
         return fill("gradients.py.jinja", with_update(keys, update))
@@ -271,13 +270,11 @@ class NetworkDerivation:
     def _for_target(self, name: str, update: str | None) -> str:
         if name not in (*TARGETS, "numba"):
             raise SymbackpropError(f"target: {name!r}: there are numpy, numba, {', '.join(TARGETS)}")
-        if self.model.symbolic_depth:
-            raise SymbackpropError(f"target: {name!r} needs a number of layers; numpy takes a symbol")
         if name == "numba":
             return numba_source(self.model, self.batch, self.about, update)
         needed = TARGETS[name].wants_input and not self.wrt
         derivation = derive(self.network, self.route, ("x",)) if needed else self
-        return target_source(name, self.model, derivation.batch, self.about, bool(self.wrt), update)
+        return target_source(name, derivation.model, derivation.batch, self.about, bool(self.wrt), update)
 
     @property
     def about(self) -> tuple[str, ...]:

@@ -94,11 +94,13 @@ def make_everything() -> None:
     """Every format and every target, any depth, the code of a program, and the index of the gallery."""
     formats = [part for name in FORMATS for part in ("--to", name)]
     forms = [part for name in ("index", "matrix", "swell") for part in ("--form", name)]
+    general = str(ROOT / "examples" / "any-depth.toml")
     made = [
         command("derive", "2-1", *formats, *forms, "--only", "delta-1"),
-        command("derive", str(ROOT / "examples" / "any-depth.toml")),
+        command("derive", general),
         command("derive", "2-1", "--update", "adam", "--to", "ipynb"),
         *(command("export", "2-1", "--target", target) for target in TARGETS),
+        *(command("export", general, "--target", target) for target in TARGETS if target != "numba"),
         command("export", "2-1", "--update", "adam"),
         *(command("export", "2-1", "--code", code) for code in ("scalar", "arrays")),
     ]

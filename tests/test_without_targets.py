@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-OF_TARGETS = ("targets", "targets_random", "kernels", "updates", "own_formulas", "generated_style")
+OF_TARGETS = (
+    "targets",
+    "targets_random",
+    "kernels",
+    "updates",
+    "any_depth_targets",
+    "own_formulas",
+    "generated_style",
+)
 ABOUT_TARGETS = (
     *("target", "library", "numba", "compiled", "jax", "torch", "there_too", "asked_for"),
     *("every_example", "random", "moons", "update"),

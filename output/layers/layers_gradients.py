@@ -40,7 +40,7 @@ def cost(parameters, x, y):
     L, W, b = _checked(parameters, x=x, y=y)
     z, a = {}, {0: x}
     N = x.shape[0]
-    n_L = len(W[L])
+    n_L = W[L].shape[0]
     for l in range(1, L):
         z[l] = a[l - 1] @ W[l].T + b[l]  # (z-l)
         a[l] = _sigmoid(z[l])  # (a-l)
@@ -56,7 +56,7 @@ def cost_and_gradients(parameters, x, y):
     L, W, b = _checked(parameters, x=x, y=y)
     z, a, delta, gradients = {}, {0: x}, {}, {}
     N = x.shape[0]
-    n_L = len(W[L])
+    n_L = W[L].shape[0]
     # forward: each line computes what the backward lines read again
     for l in range(1, L):
         z[l] = a[l - 1] @ W[l].T + b[l]  # (z-l)
@@ -133,7 +133,7 @@ def _shapes(sizes):
 def _checked(parameters, **given):
     """The number of layers and the parameters by layer, after a look at all that was handed in."""
     named = parameters if hasattr(parameters, "keys") else {}
-    L = next(l for l in range(len(named) + 1) if f"W{l + 1}" not in named)
+    L = _depth(named)
     wrong = _misnamed(parameters, L)
     arrays = {name: named[name] for name in _names(L) if name in named}
     arrays |= {name: given[name] for name in ("x", "y") if name in given}
@@ -142,9 +142,19 @@ def _checked(parameters, **given):
     wrong = wrong or _misshaped(arrays, L)
     if wrong:
         raise ValueError("\n".join(wrong))
+    return _by_layer(parameters, L)
+
+
+def _by_layer(parameters, L):
+    """The number of layers, and the parameters of each kind by layer."""
     W = {l: parameters[f"W{l}"] for l in range(1, L + 1)}
     b = {l: parameters[f"b{l}"] for l in range(1, L + 1) if f"b{l}" in parameters}
     return L, W, b
+
+
+def _depth(parameters):
+    """How many layers the parameters are of."""
+    return next(l for l in range(len(parameters) + 1) if f"W{l + 1}" not in parameters)
 
 
 def _misnamed(parameters, L):
@@ -175,10 +185,10 @@ def _misfit(name, value):
 def _misshaped(arrays, L):
     """Which arrays don't fit together, as sentences."""
     x = arrays["x"]
-    sizes = [x.shape[1], *(len(arrays[f"W{l}"]) for l in range(1, L + 1))]
+    sizes = [x.shape[1], *(arrays[f"W{l}"].shape[0] for l in range(1, L + 1))]
     wrong = []
-    for name, shape in {"x": (len(x), sizes[0]), "y": (len(x), sizes[L]), **_shapes(sizes)}.items():
-        found = arrays[name].shape if name in arrays else shape
+    for name, shape in {"x": (x.shape[0], sizes[0]), "y": (x.shape[0], sizes[L]), **_shapes(sizes)}.items():
+        found = tuple(arrays[name].shape) if name in arrays else shape
         if found != shape:
             wrong.append(f"{name} must have shape {_shape(shape)}, not {_shape(found)}")
         elif 0 in shape:

@@ -1,4 +1,4 @@
-"""The keys of a NumPy module for a network with a symbol for its depth: the same lines, in loops."""
+"""The keys of a module for a network with a symbol for its depth: the same lines, in loops."""
 
 from __future__ import annotations
 
@@ -29,13 +29,19 @@ from symbackprop.forward.model import Model
 from symbackprop.network import size_family
 
 
-def any_depth_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str, object]:
+def any_depth_generator(model: Model, batch: Batch) -> Generator:
+    """The generator of the lines, which knows sizes by their place in the loop."""
+    return Generator(model, batch, sizes=_size_names(model))
+
+
+def any_depth_keys(generator: Generator, about: Sequence[str]) -> dict[str, object]:
     """Everything that ``any_depth.py.jinja`` is filled with: a general layer's lines stand in a loop."""
-    generator = Generator(model, batch, sizes=_size_names(model))
+    model = generator.model
     loops = _Loops(generator)
     code = {
         "forward_lines": loops.lines(generator.forward, "range(1, L)"),
         "cost_forward_lines": loops.lines(generator.needed_for_cost, "range(1, L)"),
+        "gradient_forward_lines": loops.lines(generator.needed_for_gradients, "range(1, L)"),
         "cost_lines": loops.plain(generator.costs),
         "backward_lines": loops.lines(generator.backward, "range(L - 1, 0, -1)"),
         "gradient_lines": loops.gradients(generator.gradients),
@@ -46,7 +52,6 @@ def any_depth_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str
         "relies_on": relies_on(model),
         "parameters": [(_pattern(p), _shape(p)) for p in _general_parameters(model)],
         "shape_words": " for layer l = 1, ..., L",
-        "bias_names": ", b" if _with_bias(model) else "",
         "hidden_patterns": json.dumps(_patterns(model, model.general_layer)),
         "output_patterns": json.dumps(_patterns(model, model.last_layer)),
         "adjoints": any(s.target.startswith("adjoint_a") for s in generator.backward),
@@ -55,6 +60,10 @@ def any_depth_keys(model: Model, batch: Batch, about: Sequence[str]) -> dict[str
         "forward_setup": _sizes_in(code["forward_lines"]),
         "cost_setup": _sizes_in([*code["cost_forward_lines"], *code["cost_lines"]]),
         "setup": _sizes_in([line for lines in code.values() for line in lines]),
+        "unpacked": "L, W, b" if _with_bias(model) else "L, W",
+        "input_size": "n_0",
+        "output_size": "n_L",
+        "output": "a[L]",
         "total": generator.names.quantity("C"),
     }
     keys |= option_keys(generator) | check_keys(generator)
@@ -127,10 +136,10 @@ def _patterns(model: Model, layer: sp.Expr) -> list[str]:
     return [_pattern(p) for p in model.own_parameters if p.layer == layer]
 
 
-_LAYER_SIZES = {"n_l": "len(W[l])", "n_before": "W[l].shape[1]", "n_after": "len(W[l + 1])"}
+_LAYER_SIZES = {"n_l": "W[l].shape[0]", "n_before": "W[l].shape[1]", "n_after": "W[l + 1].shape[0]"}
 """The sizes that a line in a loop over the layers l may use, and where they come from."""
 
-_SIZES = {"n_0": "x.shape[1]", "n_hidden": "W[L].shape[1]", "n_L": "len(W[L])"}
+_SIZES = {"n_0": "x.shape[1]", "n_hidden": "W[L].shape[1]", "n_L": "W[L].shape[0]"}
 """The sizes that any line may use."""
 
 
@@ -138,7 +147,7 @@ def _size_names(model: Model) -> dict[sp.Symbol, str]:
     """What stands for each size in the code: its number where the spec gives one, else its name there."""
     names = {
         "n_0": "n_0",
-        "n_1": "len(W[1])",
+        "n_1": "W[1].shape[0]",
         "n_l-1": "n_before",
         "n_l": "n_l",
         "n_l+1": "n_after",

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
+from symbackprop.code.any_depth import any_depth_generator, any_depth_keys
 from symbackprop.code.codegen import (
     Generator,
     function_names,
@@ -37,10 +38,76 @@ def target_source(
     Raises:
         NoRule: for an operation that the library has no function for.
     """
-    target, generator = TARGETS[name], Generator(model, batch)
-    keys = {key: _said(value, target) for key, value in plain_keys(generator, about).items()}
+    target, generator = TARGETS[name], _generator(model, batch)
+    plain = any_depth_keys(generator, about) if model.symbolic_depth else plain_keys(generator, about)
+    keys = {key: _said(value, target) for key, value in plain.items()}
     keys = with_update(keys, update, name)
-    return _tidy(fill(target.template, keys | _more_keys(generator, target, keys, wrt_input)))
+    by_depth = _any_depth if model.symbolic_depth else _one_depth
+    more = _more_keys(generator, target, keys, wrt_input)
+    return _tidy(fill(target.template, keys | more | by_depth(generator, keys, more)))
+
+
+def _generator(model: Model, batch: Batch) -> Generator:
+    return any_depth_generator(model, batch) if model.symbolic_depth else Generator(model, batch)
+
+
+def _one_depth(
+    generator: Generator, keys: Mapping[str, object], _more: Mapping[str, object]
+) -> dict[str, object]:
+    """What a template needs where every array has a name of its own."""
+    parameters = [p.name for p in generator.model.program.parameters]
+    kept = _read_backward([*parameters, *_targets(generator)], keys)
+    return {
+        "any_depth": False,
+        **dict.fromkeys(("declared", "hidden_patterns", "output_patterns"), ""),
+        "stores": {"forward": [], "backward": []},
+        "gradient_block": ["gradients = {", *(f"    {line}" for line in _lines(keys, "gradient_lines")), "}"],
+        "gradients": "gradients",
+        "kept": kept,
+        "kept_by_layer": [],
+        "kept_in_all": kept,
+        "unpacked_again": "",
+        "all_names": "PARAMETERS",
+        "names_of_parameters": "PARAMETERS",
+    }
+
+
+def _any_depth(
+    generator: Generator, keys: Mapping[str, object], more: Mapping[str, object]
+) -> dict[str, object]:
+    """What a template needs where arrays of all layers are in dictionaries by layer."""
+    layers = {"z": "range(1, L + 1)", "a": "range(L + 1)"}
+    biases, by_layer = (_read_backward(names, keys) for names in (["b"], [*layers]))
+    unpacked = str(keys["unpacked"])
+    kept = _read_backward([s.target for s in generator.costs], keys)
+    setups = {key: _lines({**keys, **more}, key) for key in ("cost_setup", "setup")}
+    return {
+        "any_depth": True,
+        **dict.fromkeys(("input_key", "output_key"), ""),
+        "stores": {
+            "forward": ["z, a = {}, {0: x}"],
+            "backward": ["delta, gradients = {}, {}", *(["adjoint_a = {}"] if keys["adjoints"] else [])],
+        },
+        **{key: ["N = x.shape[0]", *lines] for key, lines in setups.items()},
+        "gradient_block": keys["gradient_lines"],
+        "gradients": f"{{name: gradients[name] for name in {keys['names']}}}",
+        "kept": kept,
+        "kept_by_layer": [(name, layers[name]) for name in by_layer],
+        "kept_in_all": ["W", *biases, *by_layer, *kept],
+        "unpacked_again": unpacked if biases else unpacked.replace("b", "_"),
+        "all_names": "_names(L)",
+        "names_of_parameters": "_names(_depth(parameters))",
+    }
+
+
+def _targets(generator: Generator) -> list[str]:
+    """What the forward pass computes."""
+    return [s.target for s in (*generator.forward, *generator.costs)]
+
+
+def _read_backward(names: Sequence[str], keys: Mapping[str, object]) -> list[str]:
+    """Those of the names that the backward pass reads."""
+    return _used(names, keys, ("setup", *_BACKWARD))
 
 
 def _said(value: object, target: Target) -> object:
@@ -65,7 +132,6 @@ def _more_keys(
         "kernels_text": f"\n\n{kernels}" if kernels else "",
         "makes_arrays": "device_of(" in text,
         "binary_functions": [n for n in ("maximum", "minimum", "logaddexp") if f"_{n}(" in text],
-        "kept": _kept(generator, keys),
         "numbers": tuple_code(numbers),
         "static_names": json.dumps(functions),
         "functions": tuple_code(functions),
@@ -104,20 +170,13 @@ def _lines(keys: Mapping[str, object], key: str) -> list[str]:
     return lines
 
 
-def _kept(generator: Generator, keys: Mapping[str, object]) -> list[str]:
-    """The parameters, and what the forward pass computes and the backward pass reads."""
-    parameters = [p.name for p in generator.model.program.parameters]
-    names = [*parameters, *(s.target for s in (*generator.forward, *generator.costs))]
-    return _used(names, keys, ("setup", *_BACKWARD))
-
-
 _FORWARD, _BACKWARD = ("gradient_forward_lines", "cost_lines"), ("backward_lines", "gradient_lines")
 
 
 def _used(names: Sequence[str], keys: Mapping[str, object], parts: Sequence[str]) -> list[str]:
     """Those of the names that stand in the code of some parts."""
     code = "\n".join(re.sub(r"#.*", "", line) for part in parts for line in _lines(keys, part))
-    code = re.sub(r'"\w+":', "", code)
+    code = re.sub(r'"\w+":|gradients\[f?"[^"]*"\]', "", code)
     return [name for name in names if re.search(rf"\b{name}\b", code)]
 
 
@@ -142,6 +201,8 @@ def numba_source(model: Model, batch: Batch, about: Sequence[str], update: str |
     Raises:
         NoRule: for open functions, and for an operation that has no form there.
     """
+    if model.symbolic_depth:
+        raise NoRule("target: numba needs a number of layers; numpy, array-api, torch and jax take a symbol")
     generator = Generator(model, batch, code="arrays")
     plain = with_update(plain_keys(generator, about), update)
     if function_names(generator):
