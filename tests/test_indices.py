@@ -13,6 +13,7 @@ from symbackprop.algebra.indices import (
     outermost,
     put_in,
     rename_bound,
+    replaced,
     size_symbol,
 )
 from symbackprop.errors import NoRule
@@ -89,3 +90,17 @@ def test_renaming_leaves_free_letters_alone():
 def test_a_sum_that_does_not_start_at_1_is_refused(total):
     with pytest.raises(NoRule, match="runs from 1"):
         outermost(total)
+
+
+def test_a_power_of_a_sum_is_what_sympy_makes_of_it():
+    """Without SymPy's questions about each term, which have no answer that matters here."""
+    x, y, (i, n) = (
+        sp.IndexedBase("x", real=True),
+        sp.IndexedBase("y", real=True),
+        sp.symbols("i n", integer=True),
+    )
+    base = 1 + sp.Sum(x[i] ** 2, (i, 1, n))
+    for power in (sp.sqrt(base), 1 / base, base**-3, base ** sp.Rational(2, 3)):
+        assert replaced(power, {x: y}) == power.subs(x, y) == power.xreplace({x: y})
+    assert replaced(sp.sqrt(4 + y[i]), {y[i]: sp.Integer(5)}) == 3
+    assert replaced((1 + y[i]) ** -1, {y[i]: sp.Integer(-1)}) == sp.zoo

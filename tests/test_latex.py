@@ -26,7 +26,8 @@ from symbackprop.notation.notation import load_notation
 from symbackprop.notation.style_package import style_package
 from symbackprop.printing.latex import latex
 from symbackprop.printing.linebreak import INDENT, latex_rows
-from symbackprop.printing.measure import rendered_width
+from symbackprop.printing.measure import expanded, rendered_width
+from symbackprop.printing.paper_order import spelled
 from symbackprop.printing.symbols import Names, index, letter_of
 from symbackprop.rendering.escape import escape_text
 from symbackprop.spec.catalogue import ACTIVATIONS, COSTS
@@ -972,3 +973,36 @@ def test_indices():
     ]
     with pytest.raises(NoRule, match="no rule prints the index"):
         index(k**2, NAMES)
+
+
+# --- what is long ----------------------------------------------------------------------------------
+
+
+def test_a_formula_of_thousands_of_symbols_is_measured():
+    symbols = " + ".join([r"\sbpact{2}{j}"] * 3000)
+    assert expanded(symbols, load_notation()).count("a^{2}_{j}") == 3000
+    assert rendered_width(symbols, load_notation()) > 3000
+
+
+def test_macros_side_by_side_are_kept_apart():
+    notation = load_notation()
+    assert expanded(r"\cdot\sbpact{2}{j}\sbpact{1}{k}", notation) == r"\cdot a^{2}_{j}a^{1}_{k}"
+
+
+def test_what_is_longer_than_asked_for_is_not_broken_into_rows():
+    entries = sp.Add(*(a2[j] * x[number] for number in range(1, 200)))
+    rows = latex_rows(entries, budget=40)
+    assert len(rows) > 20 and latex_rows(entries, budget=40, most=20) == []
+    few = sp.Add(*(a2[j] * x[number] for number in range(1, 12)))
+    assert latex_rows(few, budget=40, most=8) == latex_rows(few, budget=40)
+
+
+def test_no_row_that_fits_is_taken_for_a_long_one():
+    """The width that an expression can't be below is below that of every formula printed here."""
+    for expr, _ in SAMPLES:
+        assert latex_rows(expr, NAMES, most=1) == latex_rows(expr, NAMES) or len(latex_rows(expr, NAMES)) > 1
+
+
+def test_spelling_is_that_of_sympy():
+    for expr, _ in SAMPLES:
+        assert spelled(expr) == str(expr)

@@ -15,7 +15,7 @@ import sympy as sp
 
 from symbackprop.algebra.equations import Bracket
 from symbackprop.algebra.functions import ScalarFunction
-from symbackprop.algebra.indices import cases, fresh_index, outermost, rebuilt, replaced, total
+from symbackprop.algebra.indices import cases, fresh_index, outermost, replaced, total
 from symbackprop.algebra.layers import LayerSum, at_layers, layer_in
 from symbackprop.errors import NoRule
 
@@ -185,4 +185,4 @@ def _slope(node: sp.Function) -> sp.Expr:
         return node.fdiff(1)
     except RecursionError:
         letter = sp.Dummy(real=True)
-        return rebuilt(type(node)(letter).fdiff(1), {letter: node.args[0]})
+        return replaced(type(node)(letter).fdiff(1), {letter: node.args[0]})

@@ -125,7 +125,10 @@ def with_args(node: sp.Expr, args: Sequence[sp.Basic]) -> sp.Expr:
     """The same kind of expression with other arguments; a sum is a :func:`total`.
 
     SymPy goes round in circles over the sign of some sums in even and odd functions; they stay as they are.
+    Of a power of a sum it asks whether one of the terms is infinite, which takes long and changes nothing.
     """
+    if isinstance(node, sp.Pow) and args[1] == node.exp and _is_open_sum(args[0]):
+        return sp.Pow(*args, evaluate=not node.exp.is_Number)
     if isinstance(node, sp.Sum):
         return total(*args)
     if isinstance(node, sp.Piecewise):
@@ -136,6 +139,21 @@ def with_args(node: sp.Expr, args: Sequence[sp.Basic]) -> sp.Expr:
         return node.func(*args)
     except RecursionError:
         return node.func(*args, evaluate=False)
+
+
+def is_number(expr: sp.Expr) -> bool:
+    """Whether there is no symbol in an expression; a look at it ends at the first that there is.
+
+    SymPy's own ``is_number`` collects all free symbols of a sum, each time that it is asked.
+
+    >>> is_number(sp.sqrt(2) * sp.pi), is_number(1 + sp.Symbol("x"))
+    (True, False)
+    """
+    return not any(isinstance(node, sp.Symbol) for node in sp.preorder_traversal(expr))
+
+
+def _is_open_sum(base: sp.Basic) -> bool:
+    return isinstance(base, sp.Add) and not is_number(base)
 
 
 def cases(pieces: Iterable[Sequence[sp.Basic]]) -> sp.Expr:
@@ -161,30 +179,20 @@ def _case(value: sp.Basic, condition: sp.Basic) -> ExprCondPair:
     return ExprCondPair(value, condition)
 
 
-_OF_A_SIGN = (sp.Abs, sp.sign, sp.sin, sp.cos, sp.tan, sp.sinh, sp.cosh, sp.tanh, sp.atan, sp.erf)
-"""Even and odd functions: SymPy looks for the sign of what they are of."""
-
-
 def replaced(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
-    """``xreplace`` that leaves sums with cases in them, and functions of a sum's sign, as they are.
+    """Every part for which there is a replacement replaced, from the outside in, each distinct part once.
+
+    Unlike ``xreplace`` it leaves sums with cases in them, and functions of a sum's sign, as they are.
 
     >>> from sympy.core.parameters import distribute
     >>> a, y, z, w = sp.symbols("a y z w", real=True)
     >>> with distribute(False):
     ...     replaced(sp.sin(a - y), {a: z - w})
     sin(-w - y + z)
-    """
-    cases = expr.has(sp.Piecewise, *_OF_A_SIGN) or any(new.has(sp.Piecewise) for new in replacements.values())
-    return rebuilt(expr, replacements) if cases else expr.xreplace(replacements)
-
-
-def rebuilt(expr: sp.Expr, replacements: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
-    """Every part for which there is a replacement replaced, from the outside in.
-
     >>> x = sp.IndexedBase("x", real=True)
     >>> i, k, n, m = sp.symbols("i k n m", integer=True, positive=True)
     >>> inner = sp.Sum(sp.Piecewise((x[k, i], x[k, i] > 0), (0, True)), (i, 1, n))
-    >>> rebuilt(total(inner / 3, (k, 1, m)), {n: sp.Integer(2)}).free_symbols >= {i}
+    >>> replaced(total(inner / 3, (k, 1, m)), {n: sp.Integer(2)}).free_symbols >= {i}
     False
     """
     memo: dict[sp.Basic, sp.Basic] = dict(replacements)

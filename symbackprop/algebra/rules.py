@@ -16,7 +16,16 @@ import sympy as sp
 from symbackprop.algebra.elimination import OUTPUT, Z, derivative_from_output
 from symbackprop.algebra.equations import Bracket, Equation, Fact
 from symbackprop.algebra.functions import ScalarFunction
-from symbackprop.algebra.indices import alpha, cases, outermost, replaced, split_product, total, with_args
+from symbackprop.algebra.indices import (
+    alpha,
+    cases,
+    is_number,
+    outermost,
+    replaced,
+    split_product,
+    total,
+    with_args,
+)
 from symbackprop.errors import NoRule
 
 
@@ -258,7 +267,7 @@ def _shared_powers(terms: list[dict[sp.Expr, sp.Expr]]) -> dict[sp.Expr, sp.Expr
     shared = {}
     for base in terms[0]:
         exponents = [term.get(base) for term in terms]
-        if base.is_number or not all(e is not None and e.is_positive for e in exponents):
+        if is_number(base) or not all(e is not None and e.is_positive for e in exponents):
             continue
         shared[base] = min(e for e in exponents if e is not None)
     return shared
@@ -290,7 +299,7 @@ def _powers(expr: sp.Expr) -> Iterator[tuple[sp.Expr, sp.Expr]]:
                 integral = coefficient.is_Integer
                 yield (sp.exp(rest), coefficient) if integral else (sp.exp(term), sp.S.One)
         else:
-            yield (factor, sp.S.One) if factor.is_number else factor.as_base_exp()
+            yield (factor, sp.S.One) if is_number(factor) else factor.as_base_exp()
 
 
 def multiplicity(wanted: Mapping[sp.Expr, sp.Expr], there: Mapping[sp.Expr, sp.Expr]) -> int:
@@ -451,7 +460,7 @@ def multiply_out(expr: sp.Expr, context: Context) -> sp.Expr:
 def _cancels(factor: sp.Add, rest: tuple[sp.Expr, ...]) -> bool:
     """Whether a term has below the line what the other factors have above; an exponential as a whole."""
     plain = (other for other in rest if not isinstance(other, sp.exp))
-    above = {base for other in plain for base in powers(other) if not base.is_number}
+    above = {base for other in plain for base in powers(other) if not is_number(base)}
     exponents = {exponential.args[0] for exponential in _exponentials(rest)}
     return any(
         exponent.is_negative and base in above

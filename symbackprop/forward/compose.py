@@ -15,7 +15,7 @@ from sympy.core.parameters import distribute
 
 from symbackprop.algebra.calculus import derivative
 from symbackprop.algebra.equations import Program, Quantity, Role
-from symbackprop.algebra.indices import EXAMPLE, letters, rebuilt, replaced, total, with_args
+from symbackprop.algebra.indices import EXAMPLE, letters, replaced, total, with_args
 from symbackprop.errors import NoRule
 from symbackprop.forward.model import Model
 
@@ -122,7 +122,7 @@ def compose_total(model: Model) -> sp.Expr:
         one = Composition(model.program).written_out(model.cost.symbol)
         each = with_example_index(one, model.program.inputs)
         total = Composition(model.total).written_out(model.total.outputs[0].symbol)
-        return rebuilt(total, {entry: each for entry in entries(total) if _is_of(entry, model.cost)})
+        return replaced(total, {entry: each for entry in entries(total) if _is_of(entry, model.cost)})
 
 
 def raw_gradient(cost: sp.Expr, entry: sp.Expr) -> sp.Expr:

@@ -19,7 +19,6 @@ from symbackprop.algebra.indices import (
     EXAMPLE,
     fresh_index,
     index_symbol,
-    rebuilt,
     rename_bound,
     replaced,
     size_symbol,
@@ -103,7 +102,7 @@ class Model:
         own = frozenset(symbol for size in self._size_of.values() for symbol in size.free_symbols)
         clash = own & {limits[0] for total in expr.atoms(sp.Sum) for limits in total.limits}
         clear = rename_bound(expr, own) if clash else expr
-        return rebuilt(clear, self._size_of)
+        return replaced(clear, self._size_of)
 
     @cached_property
     def _size_of(self) -> dict[sp.Symbol, sp.Expr]:

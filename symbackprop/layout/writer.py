@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -116,11 +117,16 @@ class Writer:
         """An expression on one line, its indices in the letters of the notation."""
         return latex(lettered(expr, self.names, free), self.names)
 
-    def lines(self, expr: sp.Expr, left: str, reason: str = "", after: str = "") -> tuple[str, ...]:
-        """An expression as lines that fit between a left side and a reason, or what follows on the line."""
+    def lines(
+        self, expr: sp.Expr, left: str, reason: str = "", after: str = "", most: float = math.inf
+    ) -> tuple[str, ...]:
+        """An expression as lines that fit between a left side and a reason, or what follows on the line.
+
+        There may be none where it would take more than ``most``.
+        """
         room = self.room(left, reason)
         rest = room - rendered_width(after, self.names.notation) - _FOLLOWS if after else room
-        return tuple(latex_rows(expr, self.names, rest if rest > _LEAST_BESIDE else room))
+        return tuple(latex_rows(expr, self.names, rest if rest > _LEAST_BESIDE else room, most))
 
     def room(self, left: str, reason: str = "") -> float:
         """How wide a line may be between a left side and a reason."""
@@ -165,6 +171,7 @@ class Writer:
         reason: str = "",
         facts: tuple[str, ...] = (),
         beside: str = "",
+        most: float = math.inf,
     ) -> Row:
         """A row for the right side of an equality, which claims the equality.
 
@@ -173,7 +180,7 @@ class Writer:
         before, after = equality
         claimed = Equality(claim.label, before, after, claim.free, claim.kind, facts, claim.definition)
         shown = lettered(after, self.names, claim.free)
-        return Row(self.lines(shown, left, max(reason, beside, key=len)), reason, claimed)
+        return Row(self.lines(shown, left, max(reason, beside, key=len), most=most), reason, claimed)
 
     def chain(
         self,
@@ -226,10 +233,11 @@ class Writer:
             used = (*used, *step.facts)
             here = replace(claim, label=f"{claim.label}, step {number}")
             rules.append(step.rule)
-            row = self.row(left, (before, step.after), here, self.words.reason(rules[0]), used, widest)
+            most = LONGEST if number < len(derivation.steps) else math.inf
+            row = self.row(left, (before, step.after), here, self.words.reason(rules[0]), used, widest, most)
             if rows and rows[-1].lines == row.lines:
                 rules.pop()
-            elif len(row.lines) <= LONGEST or number == len(derivation.steps):
+            elif row.lines and len(row.lines) <= most:
                 rows.append(row)
                 before, used, rules = step.after, (), []
         return Chain(left, tuple(rows), claim.label)

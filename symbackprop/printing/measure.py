@@ -7,7 +7,7 @@ widths are those of Computer Modern, rounded.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 from symbackprop.notation.notation import Notation
 
@@ -54,15 +54,19 @@ def expanded(tex: str, notation: Notation) -> str:
     >>> print(expanded(r"\sbpweight{2}{j}{k}", load_notation()))
     w^{2}_{jk}
     """
-    position = tex.find(r"\sbp")
-    if position < 0:
-        return tex
-    name = re.match(r"sbp[A-Za-z]*", tex[position + 1 :])
-    assert name is not None
-    macro = notation[name[0]]
-    arguments, rest = macro_arguments(tex[position + 1 + len(name[0]) :], macro.arguments)
-    inside = re.sub(r"#(\d)", lambda found: arguments[int(found[1]) - 1], macro.definition)
-    return _apart(tex[:position], expanded(_apart(inside, rest), notation))
+    pieces: list[str] = []
+    while (position := tex.find(r"\sbp")) >= 0:
+        name = re.match(r"sbp[A-Za-z]*", tex[position + 1 :])
+        assert name is not None
+        macro = notation[name[0]]
+        arguments, rest = macro_arguments(tex[position + 1 + len(name[0]) :], macro.arguments)
+        pieces.append(tex[:position])
+        tex = _apart(_with_arguments(macro.definition, arguments), rest)
+    return reduce(lambda after, piece: _apart(piece, after), reversed(pieces), tex)
+
+
+def _with_arguments(definition: str, arguments: list[str]) -> str:
+    return re.sub(r"#(\d)", lambda found: arguments[int(found[1]) - 1], definition)
 
 
 def _apart(inside: str, rest: str) -> str:

@@ -6,9 +6,11 @@ before the slope it is multiplied with; sums last in a product.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import sympy as sp
+from sympy.printing.str import StrPrinter
 
 from symbackprop.algebra.equations import Bracket, ExplicitPartial, Partial, Role
 from symbackprop.algebra.functions import ScalarFunction
@@ -58,7 +60,22 @@ class _Spelled:
         return isinstance(other, _Spelled) and self.node == other.node
 
     def __lt__(self, other: _Spelled) -> bool:
-        return str(self.node) < str(other.node)
+        return spelled(self.node) < spelled(other.node)
+
+
+@lru_cache(maxsize=20_000)
+def spelled(node: sp.Basic) -> str:
+    """What ``str`` gives, each distinct part of it worked out once."""
+    return str(StrPrinter._print(_Speller(), node))
+
+
+class _Speller(StrPrinter):  # type: ignore[misc]
+    """SymPy's printer of text, which asks for parts that have been spelled before."""
+
+    def _print(self, expr: object, **settings: object) -> str:
+        if isinstance(expr, sp.Expr) and expr.args and not settings:
+            return spelled(expr)
+        return str(super()._print(expr, **settings))
 
 
 def is_plain_number(node: sp.Basic) -> bool:
