@@ -324,7 +324,7 @@ def test_jax_gives_no_zero_for_the_derivative_that_it_does_not_have():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in SPECS if name != "left open"])
+@pytest.mark.parametrize("name", SPECS)
 def test_numba_agrees_call_after_call(name):
     library("numba")
     plain = derived(name).compile()
@@ -365,9 +365,16 @@ def test_numba_refuses_what_does_not_fit():
         module("sigmoid", "numba").make_gradients(0)
 
 
-def test_numba_says_what_it_has_no_form_of():
-    with pytest.raises(sb.NoRule, match="takes no functions that are left open"):
-        derived("left open").module_source("numba")
+@pytest.mark.slow
+def test_numba_takes_open_functions_that_it_can_compile():
+    njit = library("numba").njit
+    target, arrays = module("left open", "numba"), numbers("left open")
+    for sine in (np.sin, lambda z: np.sin(z), njit(lambda z: np.sin(z))):
+        agrees(target.cost_and_gradients(*arrays, g=sine, g_prime=np.cos), reference("left open"))
+    with pytest.raises(ValueError, match="g_prime must be a function of one number that Numba can compile: "):
+        target.cost_and_gradients(*arrays, g=np.sin, g_prime=lambda z: z.upper())
+    with pytest.raises(ValueError, match="g must be a function, not 3"):
+        target.cost_and_gradients(*arrays, g=3, g_prime=np.cos)
 
 
 KERNELS = {

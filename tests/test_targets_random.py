@@ -86,12 +86,14 @@ def refused(derivation, target):
     return ""
 
 
-def check(derivation, name, arrays, dtype, options):
+def check(derivation, name, arrays, dtype, options, same=None):
+    """``same`` are the options as the target takes them, if that is otherwise."""
     target, convert = TARGETS[name]
     wanted = reference(derivation, arrays, options)
     if not below(wanted[1], 1e3):
         return
-    found = compiled(derivation.module_source(target)).cost_and_gradients(*convert(arrays), **options)
+    module = compiled(derivation.module_source(target))
+    found = module.cost_and_gradients(*convert(arrays), **(options if same is None else same))
     agrees(found, wanted, LIMITS[dtype])
 
 
@@ -155,10 +157,20 @@ def test_every_example(path, name, dtype):
     sizes = {s for shape in module.PARAMETERS.values() for s in shape if isinstance(s, str)}
     code = module.cost_and_gradients.__code__
     words = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    if any(not word.endswith("_") for word in words):
-        pytest.skip(f"{path.stem} leaves a function open")
     assert not refused(derivation, target)
     if name == "numba" and dtype is np.float32 and path.stem != "two-two-two":
         pytest.skip("compiling takes its seconds for each dtype: random architectures have both")
     arrays = numbers(module, {size: 3 + n for n, size in enumerate(sorted(sizes))}, 4, dtype)
-    check(derivation, name, arrays, dtype, dict.fromkeys(words, 0.3))
+    check(derivation, name, arrays, dtype, given_options(words, np), given_options(words, functions_of(name)))
+
+
+def given_options(words, source):
+    """Something for every keyword argument: a number, or a function of a library."""
+    values = {word: source.cos if word.endswith("_prime") else source.sin for word in words}
+    return {word: 0.3 if word.endswith("_") else value for word, value in values.items()}
+
+
+def functions_of(name):
+    """The library that open functions of a target are from."""
+    where = {"torch": "torch", "jax": "jax.numpy", "dask": "dask.array"}
+    return library(where.get(name.removeprefix("array-api on "), "numpy"))

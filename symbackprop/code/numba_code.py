@@ -75,6 +75,8 @@ class NumbaCode:
     plan: Plan
     names: Names
     sizes: Mapping[sp.Symbol, sp.Expr]
+    functions: Sequence[str] = ()
+    """The names of functions that the spec leaves open, and of their derivatives."""
     constants: dict[str, str] = field(default_factory=dict)
     kernels: set[str] = field(default_factory=set)
     loops: dict[tuple[str, ...], Loop] = field(default_factory=dict)
@@ -102,8 +104,14 @@ class NumbaCode:
     def fuses(self, step: Instruction) -> bool:
         node = self.graph[step.node]
         entrywise = ("apply", "scaled", "where", "spread")
-        one = node.operation in entrywise or (_kernel(node) != "" and _kernel(node) not in ALONG_AN_AXIS)
+        kernel = _kernel(node) != "" and _kernel(node) not in ALONG_AN_AXIS
+        one = node.operation in entrywise or kernel or self.open_function(node) != ""
         return bool(node.dims) and not step.copies and one
+
+    def open_function(self, node: Node) -> str:
+        """The name of the open function that a node calls; nothing if it calls none."""
+        name = node.detail.function if isinstance(node.detail, Call) else ""
+        return name if name in self.functions else ""
 
     @cached_property
     def group(self) -> list[int]:
@@ -160,6 +168,7 @@ class NumbaCode:
         """A call of a function with this loop; loops that differ in names alone are one function."""
         code = [re.sub(r"  # .*", "", line) for line in lines]
         names = [*dict.fromkeys(w for line in code for w in _VARIABLE.findall(line) if not _OWN.fullmatch(w))]
+        names += [name for name in self.functions if any(f"{name}(" in line for line in code)]
         pattern = "|".join(map(re.escape, names))
         key = tuple(
             re.sub(rf"\b({pattern})\b", lambda match: f"${names.index(match[0])}", line) for line in code
@@ -232,8 +241,8 @@ class NumbaCode:
         return Code(f"{FUNCTIONS[name]}({', '.join(arg.text for arg in args)})")
 
     def kernel(self, node: Node, args: Sequence[Code]) -> Code:
-        name = _kernel(node)
-        if name not in KERNELS:
+        name = _kernel(node) or self.open_function(node)
+        if name not in KERNELS and name not in self.functions:
             self.kernels.add(name)
         return Code(f"{KERNELS.get(name, name)}({', '.join(arg.text for arg in args)})")
 

@@ -205,9 +205,8 @@ def numba_source(model: Model, batch: Batch, about: Sequence[str], update: str |
         raise NoRule("target: numba needs a number of layers; numpy, array-api, torch and jax take a symbol")
     generator = Generator(model, batch, code="arrays")
     plain = with_update(plain_keys(generator, about), update)
-    if function_names(generator):
-        raise NoRule("target: numba compiles everything, so it takes no functions that are left open")
-    code = NumbaCode(generator.loop_plan, generator.names, dict(model.sizes))
+    functions = function_names(generator)
+    code = NumbaCode(generator.loop_plan, generator.names, dict(model.sizes), functions)
     body = code.lines()
     return _tidy(fill("numba.py.jinja", {**plain, **_numba_keys(generator, code, body)}))
 
@@ -216,6 +215,7 @@ def _numba_keys(generator: Generator, code: NumbaCode, body: list[str]) -> dict[
     views = code.views(body)
     sizes = [generator.names.symbol(symbol) for symbol, size in generator.model.sizes if not size.is_Integer]
     numbers = [*option_names(generator), *dict.fromkeys(sizes)]
+    passed = [f'_compiled("{name}", {name})' if name in code.functions else name for name in numbers]
     parameters = [p.name for p in generator.model.program.parameters]
     constants = [("c0", "0.0")] if any("= c0" in line for line in body) else []
     kernels = compiled_kernels(code.kernels)
@@ -234,7 +234,8 @@ def _numba_keys(generator: Generator, code: NumbaCode, body: list[str]) -> dict[
         "sizes": " + ".join(size for _, _, size in views),
         "constants": [*constants, *((name, text) for text, name in code.constants.items())],
         "arguments": ", ".join((*parameters, *numbers)),
-        "passed_numbers": "".join(f", {name}" for name in numbers),
+        "passed_numbers": "".join(f", {text}" for text in passed),
+        "open_functions": [*code.functions],
         "passed_sizes": generator.passed_sizes,
         "told_shapes": [*shapes[-2:], *shapes[:-2]],
     }
