@@ -52,6 +52,7 @@ from symbackprop.version import made_from
 if TYPE_CHECKING:
     from symbackprop.checking.check import Equality, Finding
     from symbackprop.checking.saturation import WeakLine
+    from symbackprop.layout.claims import Laboratories
     from symbackprop.layout.document import Certificate, Document
     from symbackprop.media.notebook_display import Shown
     from symbackprop.pictures.picture_files import Picture
@@ -219,6 +220,21 @@ class NetworkDerivation:
     def findings(self) -> dict[Equality, Finding]:
         """What the checks of equalities have found so far."""
         return {}
+
+    @cached_property
+    def laboratories(self) -> Laboratories:
+        """Where its equalities are checked: instances of its programs, drawn once for all documents."""
+        from symbackprop.layout.claims import Laboratories
+
+        return Laboratories(self)
+
+    @cached_property
+    def code_equalities(self) -> tuple[Equality, ...]:
+        """What the lines of the generated code claim."""
+        from symbackprop.layout.code_claims import code_equalities
+
+        with distribute(False):
+            return tuple(code_equalities(self))
 
     @cached_property
     def weak_lines(self) -> tuple[WeakLine, ...]:

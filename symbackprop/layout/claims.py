@@ -66,18 +66,26 @@ class Checker:
 
     def checked(self, equality: Equality) -> Finding:
         """What comes out of a check."""
-        kind = equality.kind
+        kind, known = equality.kind, self.derivation.laboratories
         if kind.startswith(GENERAL):
             inner = replace(equality, kind=kind.removeprefix(GENERAL))
-            return replace(self.any_depth.check(inner), equality=equality)
+            return replace(known.any_depth.check(inner), equality=equality)
         if self.derivation.model.symbolic_depth and not kind.startswith("function"):
             return self.at_numbers(equality)
-        return (self.laboratories.get(kind) or self.others[kind]).check(equality)
+        return (known.usual.get(kind) or known.others[kind]).check(equality)
 
     def at_numbers(self, equality: Equality) -> Finding:
         """Check an equality about any layer in a network of a few layers, for each hidden one."""
         found = dict.fromkeys(_instantiated(equality, layers) for layers in layer_values(FEWEST_LAYERS))
-        return joined_finding(equality, [self.at_few_layers.check(one) for one in found])
+        few = self.derivation.laboratories.at_few_layers
+        return joined_finding(equality, [few.check(one) for one in found])
+
+
+@dataclass(frozen=True)
+class Laboratories:
+    """Where the equalities about one derivation are checked, for all its documents."""
+
+    derivation: NetworkDerivation
 
     @cached_property
     def at_few_layers(self) -> Checker:
@@ -96,7 +104,7 @@ class Checker:
         return _Others(laboratories(derived.model, derived.named, derived.batch.forward, derived.batch.named))
 
     @cached_property
-    def laboratories(self) -> dict[str, KnownKinds]:
+    def usual(self) -> dict[str, KnownKinds]:
         """A laboratory for every kind of equality: one example, a batch, actual sizes, a function."""
         derived, model = self.derivation, self.derivation.model
         named = derived.named

@@ -12,7 +12,6 @@ from symbackprop.forward.model import Model
 from symbackprop.layout.argument_form import argument_sections, shows_graph, why_not
 from symbackprop.layout.asides import with_brackets_explained
 from symbackprop.layout.claims import Check, Checker
-from symbackprop.layout.code_claims import code_equalities
 from symbackprop.layout.component_form import component_section
 from symbackprop.layout.detail import BRIEF, brief
 from symbackprop.layout.document import (
@@ -82,7 +81,7 @@ def _lay_out(derivation: NetworkDerivation, manner: Manner) -> Document:
     sections = with_brackets_explained(told, writer.words)
     if manner.update:
         sections = (*sections, update_section(writer, manner.update, sections))
-    claimed = dict.fromkeys((*equalities(sections), *code_equalities(derivation)))
+    claimed = dict.fromkeys((*equalities(sections), *derivation.code_equalities))
     findings = tuple(checker.check(equality) for equality in claimed)
     about = {"network": network.name, "fingerprint": network.fingerprint, "route": derivation.route}
     title = literal(network.title or words.picture("network", name=network.name))
