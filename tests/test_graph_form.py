@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,19 @@ def network(name: str) -> sb.Network:
     return from_widths(name, "tanh") if name[0].isdigit() else sb.load(EXAMPLES / f"{name}.toml")
 
 
+@cache
+def derivation(name: str) -> sb.NetworkDerivation:
+    return sb.derive(network(name))
+
+
+@cache
 def document(name: str) -> Document:
-    return sb.derive(network(name)).document(forms=("graph",))
+    return fresh(name)
+
+
+def fresh(name: str) -> Document:
+    """The document as it comes out now, for a test that changes what makes it."""
+    return derivation(name).document(forms=("graph",))
 
 
 def test_the_small_example_has_its_five_steps() -> None:
@@ -87,7 +99,7 @@ def test_labels_are_those_of_the_certificate_and_occur_once() -> None:
 
 
 def test_the_form_stands_beside_others() -> None:
-    both = sb.derive(network("two-two-two")).document(forms=("index", "graph"))
+    both = derivation("two-two-two").document(forms=("index", "graph"))
     assert both.certificate.holds
     assert both.to_latex().count(r"\label") == len(set(re.findall(r"\\label\{.*?\}", both.to_latex())))
 
@@ -125,14 +137,14 @@ def is_one(factor: sp.Expr, graph: Graph) -> bool:
 
 @pytest.mark.parametrize("name", ["computation-graph", "two-two-two", "1-2-1"])
 def test_every_corrupted_step_is_caught(name: str) -> None:
-    graph = computation_graph(sb.derive(network(name)).model)
+    graph = computation_graph(derivation(name).model)
     laboratory = Laboratory(graph.program)
     tried = 0
-    for derivation in graph.derivations.values():
-        for at, step in enumerate(derivation.steps):
+    for derived in graph.derivations.values():
+        for at, step in enumerate(derived.steps):
             for wrong in corrupted(step.after, graph):
-                bad = (*derivation.steps[:at], replace(step, after=wrong))
-                finding = check_derivation(Derivation(derivation.goal, bad), laboratory)[at]
+                bad = (*derived.steps[:at], replace(step, after=wrong))
+                finding = check_derivation(Derivation(derived.goal, bad), laboratory)[at]
                 assert not finding.holds, f"{step.before} = {wrong}"
                 tried += 1
     assert tried > 200
@@ -149,7 +161,7 @@ def test_a_wrong_step_is_marked_in_the_text(monkeypatch: pytest.MonkeyPatch) -> 
         return graph
 
     monkeypatch.setattr("symbackprop.layout.writer.computation_graph", wrong_graph)
-    shown = document("computation-graph")
+    shown = fresh("computation-graph")
     (failed,) = [finding for finding in shown.certificate.findings if not finding.holds]
     assert failed.equality.label.startswith("graph-dl, step ")
     assert not shown.certificate.holds and shown.to_latex().count(r"\sbpfailed") == 1
@@ -166,7 +178,7 @@ def test_a_wrong_letter_for_an_entry_is_found_in_the_network(monkeypatch: pytest
         return replace(graph, nodes=nodes)
 
     monkeypatch.setattr("symbackprop.layout.writer.computation_graph", wrong_graph)
-    failed = [f for f in document("computation-graph").certificate.findings if not f.holds]
+    failed = [f for f in fresh("computation-graph").certificate.findings if not f.holds]
     assert [finding.equality.label for finding in failed] == ["graph-h"]
 
 

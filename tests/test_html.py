@@ -62,15 +62,23 @@ class Page(HTMLParser):
 
 
 @cache
+def derivation_of(name: str) -> sb.NetworkDerivation:
+    """An example, or widths."""
+    example = ROOT / "examples" / f"{name}.toml"
+    return sb.derive(sb.load(example if example.is_file() else name))
+
+
+@cache
 def page_of(name: str) -> str:
-    return sb.derive(sb.load(ROOT / "examples" / f"{name}.toml")).to_html()
+    return derivation_of(name).to_html()
 
 
 def page(document: Document, derivation: sb.NetworkDerivation | None = None) -> str:
     """The page of a document; it is that of the network 1-1 unless another is named."""
-    return page_of_derivation(document, derivation or sb.derive(sb.load("1-1")))
+    return page_of_derivation(document, derivation or derivation_of("1-1"))
 
 
+@cache
 def titled(title: str) -> str:
     spec = {"name": "t", "title": title, "input": {"size": 1}, "layers": [{"size": 1, "activation": "tanh"}]}
     return sb.derive(sb.from_mapping({**spec, "cost": {"kind": "squared_error"}})).to_html()
@@ -87,7 +95,7 @@ def test_every_tag_is_closed_where_it_belongs_and_every_id_is_there_once() -> No
 
 
 def test_every_row_of_the_document_is_a_step_with_its_check() -> None:
-    derivation = sb.derive(sb.load(ROOT / "examples" / "two-two-two.toml"))
+    derivation = derivation_of("two-two-two")
     document = derivation.document(forms=("index", "matrix"))
     displays = (
         block for section in document.sections for block in section.blocks if hasattr(block, "chains")
@@ -125,7 +133,7 @@ def test_a_line_of_code_stands_beside_the_equation_that_it_computes() -> None:
     plain = html.unescape(re.sub("<[^>]*>", "", code[1]))
     assert plain == "delta1 = (delta2 @ W2) * a1 * (1.0 - a1)"
     assert 'data-sbp="delta2"' in code[1] and 'data-sbp="W2"' in code[1]
-    module = sb.derive(sb.load(ROOT / "examples" / "two-two-two.toml")).code
+    module = derivation_of("two-two-two").code
     whole = re.search(r"<pre[^>]*><code>(.*?)</code></pre>", text, re.S)
     assert whole is not None and html.unescape(re.sub("<[^>]*>", "", whole[1])) == module
 
@@ -135,18 +143,19 @@ def test_every_row_has_its_mark_and_every_line_of_code_its_equation(name: str) -
     rows = re.findall(r'(?s)<li class="row[^>]* id="([^"]*)">(.*?)</li>', page_of(name))
     assert len(rows) > 50 and all('class="check ' in row for _, row in rows)
     with_code = {label for label, row in rows if 'class="line-of-code"' in row}
-    module = sb.derive(sb.load(ROOT / "examples" / f"{name}.toml")).code
+    module = derivation_of(name).code
     assert lines_by_label(module).keys() <= with_code
 
 
 @pytest.mark.parametrize("notation", list(notations()))
 def test_in_every_notation_quantities_are_called_as_in_the_code_and_the_picture(notation: str) -> None:
-    derivation = sb.derive(sb.load(ROOT / "examples" / "two-two-two.toml"))
-    text = page(derivation.document(notation), derivation)
+    derivation = derivation_of("two-two-two")
+    document = derivation.document(notation)
+    text = page(document, derivation)
     assert 'class="tex"' not in text and "katex-error" not in text
     keys = {a["data-sbp"] or "" for a in Page(text).classes("enclosing")}
     keys -= {key for key in keys if "l" in key.partition("[")[2]}  # of any layer l
-    if derivation.document(notation).forms == ("argument",):
+    if document.forms == ("argument",):
         return  # a text of its own, which needn't name everything
     named = {"x", "y", "W1", "W2", "z1", "z2", "a1", "a2", "delta1", "delta2", "C_x", "C"}
     assert named <= keys <= named | {"b1", "b2"}
@@ -155,7 +164,7 @@ def test_in_every_notation_quantities_are_called_as_in_the_code_and_the_picture(
 @pytest.mark.slow
 @pytest.mark.parametrize("form", sorted(FORMS.keys() - {"index", "matrix", "argument"}))
 def test_every_form_can_stand_on_the_page(form: str) -> None:
-    derivation = sb.derive(sb.load(ROOT / "examples" / "two-two-two.toml"))
+    derivation = derivation_of("two-two-two")
     read = Page(derivation.to_html(form=form))
     assert read.open == [] and not read.all("code", **{"class": "tex"})
     ids = [a["id"] for _, a in read.tags if "id" in a]
@@ -189,7 +198,7 @@ def test_formulas_are_set_with_mathml_and_their_latex_source() -> None:
 
 def test_without_the_engine_the_page_holds_the_source_and_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(katex, "_engine", lambda: None)
-    text = sb.derive(sb.load("1-1")).to_html()
+    text = derivation_of("1-1").to_html()
     read = Page(text)
     codes = read.all("code", **{"class": "tex"})
     assert len(codes) > 20 and all(r"\sbp" not in (a["data-tex"] or "") for a in codes)
@@ -281,7 +290,7 @@ def test_a_title_is_text_and_nothing_else(title: str) -> None:
 
 
 def test_a_failed_check_is_marked_in_its_row_and_at_the_top() -> None:
-    derivation = sb.derive(sb.load("1-1"))
+    derivation = derivation_of("1-1")
     document = derivation.document()
     findings = document.certificate.findings
     compared = sum(finding.method != "definition" for finding in findings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -22,8 +24,15 @@ def network(cost, activation="linear"):
     return sb.from_mapping({"name": "kinks", "input": {"size": 2}, "layers": layers, "cost": spec})
 
 
-def sentences(net):
-    sections = sb.derive(net).document().sections
+@cache
+def derived(cost, activation="linear"):
+    """One derivation for all that is looked at: the text, and the code in both of its forms."""
+    return sb.derive(network(cost, activation))
+
+
+@cache
+def sentences(*net):
+    sections = derived(*net).document().sections
     texts = (block.text for s in sections for block in s.blocks if isinstance(block, Paragraph))
     return [text for text in texts if "branches meet" in text]
 
@@ -63,11 +72,11 @@ def test_an_edge_is_a_kink_where_the_slope_jumps(formula, wrt, edges):
 @pytest.mark.parametrize("buffered", [False, True])
 def test_text_and_code_take_the_same_slope_at_a_kink(cost, words, at, slope, buffered):
     """The targets are powers of 2, so that the outputs meet the edge exactly."""
-    net = network(cost)
-    assert any(words.removesuffix(",") in text for text in sentences(net)), sentences(net)
-    if "as the formula" in sentences(net)[0]:
-        assert f"= {slope:.0f}$, as the formula" in sentences(net)[0]
-    module = sb.derive(net).compile()
+    told = sentences(cost)
+    assert any(words.removesuffix(",") in text for text in told), told
+    if "as the formula" in told[0]:
+        assert f"= {slope:.0f}$, as the formula" in told[0]
+    module = derived(cost).compile()
     targets = np.array([[0.5, 2.0]])
     compute = module.make_gradients(1) if buffered else module.cost_and_gradients
     parameters = {"W1": np.eye(2), "b1": np.zeros(2)}
@@ -77,10 +86,9 @@ def test_text_and_code_take_the_same_slope_at_a_kink(cost, words, at, slope, buf
 
 def test_the_pinball_cost_has_a_kink_where_the_error_is_0():
     """Both sides of its comparison have fractions."""
-    net = network("max(0.9*(y-a), 0.1*(a-y))")
-    assert len(sentences(net)) == 1
-    document = sb.derive(net).document()
-    assert document.certificate.holds
+    cost = "max(0.9*(y-a), 0.1*(a-y))"
+    assert len(sentences(cost)) == 1
+    assert derived(cost).document().certificate.holds
 
 
 @pytest.mark.parametrize(
@@ -98,9 +106,9 @@ def test_the_pinball_cost_has_a_kink_where_the_error_is_0():
     ],
 )
 def test_an_activation_at_a_kink(activation, place, slope, words):
-    net = network("(a - y)**2", activation)
-    assert any(words in text for text in sentences(net)), sentences(net)
-    module = sb.derive(net).compile()
+    net = "(a - y)**2", activation
+    assert any(words in text for text in sentences(*net)), sentences(*net)
+    module = derived(*net).compile()
     parameters, x = {"W1": np.eye(2), "b1": np.zeros(2)}, np.full((1, 2), place)
     target = module.forward(parameters, x) - 0.5
     _, gradients = module.cost_and_gradients(parameters, x, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symbackprop.cli import cli
-from symbackprop.layout.document import chains
+from symbackprop.layout.document import Document, chains
 from symbackprop.media.labels import in_any_case
 from symbackprop.media.markdown import markdown
 from symbackprop.pipeline import derive
 from symbackprop.spec.loading import load
 
 ANY_DEPTH = Path(__file__).parents[1] / "examples" / "any-depth.toml"
+
+
+@cache
+def document() -> Document:
+    """The example with both of its forms."""
+    return derive(load(ANY_DEPTH)).document(forms=["general", "matrix"])
 
 
 @given(st.lists(st.text("aAlL2-", min_size=1)))
@@ -33,13 +40,12 @@ def test_labels_that_nobody_confuses_keep_their_names() -> None:
 
 
 def test_myst_gets_an_anchor_for_layer_l_and_one_for_layer_L() -> None:
-    document = derive(load(ANY_DEPTH)).document(forms=["general", "matrix"])
-    text = markdown(document, "md-myst")
+    text = markdown(document(), "md-myst")
     anchors = re.findall(r"^\$\$ \((.+)\)$", text, re.MULTILINE)
     assert len(anchors) > 20 and len({anchor.lower() for anchor in anchors}) == len(anchors)
     asked = re.findall(r"\{eq\}`(.+?)`", text)
     assert asked and set(asked) <= set(anchors)
-    assert {"{#eq:any-depth-a-l}", "{#eq:any-depth-a-L}"} <= {*re.findall(r"{#eq:.*?}", markdown(document))}
+    assert {"{#eq:any-depth-a-l}", "{#eq:any-depth-a-L}"} <= {*re.findall(r"{#eq:.*?}", markdown(document()))}
 
 
 @pytest.mark.parametrize(
@@ -47,9 +53,8 @@ def test_myst_gets_an_anchor_for_layer_l_and_one_for_layer_L() -> None:
     [("md", r"\{#(.*?)\}"), ("md-quarto", r"\{#(.*?)\}"), ("md-myst", r"\$\$ \((.+)\)")],
 )
 def test_labels_in_markdown_are_identifiers(flavour: str, pattern: str) -> None:
-    document = derive(load(ANY_DEPTH)).document(forms=["general", "matrix"])
-    names = re.findall(pattern, markdown(document, flavour))
-    assert len(names) == len(set(names)) == len([c for c in chains(document.sections) if c.label])
+    names = re.findall(pattern, markdown(document(), flavour))
+    assert len(names) == len(set(names)) == len([c for c in chains(document().sections) if c.label])
     assert [name for name in names if re.fullmatch(r"[\w:-]+", name) is None] == []
 
 
