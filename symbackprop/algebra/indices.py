@@ -80,9 +80,35 @@ def rename_bound(expr: sp.Expr, taken: frozenset[sp.Symbol] = frozenset()) -> sp
     return _rename(expr, taken | free_indices(expr))
 
 
-def free_indices(expr: sp.Expr) -> frozenset[sp.Symbol]:
-    """The whole-number symbols that are free in an expression: its indices (and its sizes)."""
-    return frozenset(s for s in expr.free_symbols if isinstance(s, sp.Symbol) and s.is_integer)
+def free_indices(expr: sp.Basic) -> frozenset[sp.Symbol]:
+    """The whole-number symbols that are free in an expression: its indices (and its sizes).
+
+    SymPy finds free symbols by building the body of every sum anew; this only looks.
+
+    >>> x = sp.IndexedBase("x", real=True)
+    >>> j, k, n = sp.symbols("j k n", integer=True, positive=True)
+    >>> sorted(free_indices(x[j] * sp.Sum(x[k], (k, 1, n))), key=str)
+    [j, n]
+    """
+    memo: dict[sp.Basic, frozenset[sp.Symbol]] = {}
+
+    def visit(node: sp.Basic) -> frozenset[sp.Symbol]:
+        if isinstance(node, sp.Symbol):
+            return frozenset((node,)) if node.is_integer else frozenset()
+        if node not in memo:
+            memo[node] = inside(node)
+        return memo[node]
+
+    def inside(node: sp.Basic) -> frozenset[sp.Symbol]:
+        if not isinstance(node, sp.Sum):
+            parts = node.indices if isinstance(node, sp.Indexed) else node.args
+            return frozenset().union(*map(visit, parts))
+        found = visit(node.function)
+        for bound, *range_ in node.limits:
+            found = (found - {bound}).union(*map(visit, range_))
+        return found
+
+    return visit(expr)
 
 
 def _rename(expr: sp.Expr, taken: frozenset[sp.Symbol]) -> sp.Expr:

@@ -53,10 +53,11 @@ class Renamed(Derivation):
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """The steps of the known derivation, renamed."""
-        return tuple(
-            Step(step.rule, self._renamed(step.before), self._renamed(step.after), step.facts)
-            for step in self.like.steps
-        )
+        with distribute(False):
+            return tuple(
+                Step(step.rule, self._renamed(step.before), self._renamed(step.after), step.facts)
+                for step in self.like.steps
+            )
 
     def _renamed(self, expr: sp.Expr) -> sp.Expr:
         with distribute(False):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from symbackprop.algebra.equations import Program
 from symbackprop.algebra.functions import ScalarFunction
-from symbackprop.algebra.indices import fresh_index, outermost
+from symbackprop.algebra.indices import free_indices, fresh_index, outermost
 from symbackprop.errors import NoRule
 from symbackprop.network import argument
 from symbackprop.numerics.forms import (
@@ -221,7 +221,7 @@ def _(expr: sp.Sum, scope: Scope) -> Values:
     body, axes, length = _opened(expr, scope)
     inner = Scope(scope.numbers, axes)
     factors = sp.Mul.make_args(body)
-    inside = [f for f in factors if axes[-1][0] in f.free_symbols]
+    inside = [f for f in factors if axes[-1][0] in free_indices(f)]
     outside = [f for f in factors if f not in inside]
     if any(_is_sum_of_exp(f.base) for f in factors if isinstance(f, sp.Pow)):
         inside, outside = [body], []

@@ -100,11 +100,12 @@ class Builder:
         self.arithmetic = instance.arithmetic
         self.memo: dict[sp.Basic, Any] = {}
         self.zero, self.one = self.arithmetic.number(0), self.arithmetic.number(1)
+        self._made: Callable[[sp.Basic], Code] = self._code
 
     def __call__(self, expr: sp.Expr) -> Code:
         code: Code | None = self.memo.get(expr)
         if code is None:
-            code = self.memo[expr] = self._code(expr)
+            code = self.memo[expr] = self._made(expr)
         return code
 
     @singledispatchmethod
@@ -138,7 +139,7 @@ class Builder:
 
     @_code.register
     def _(self, node: sp.Indexed) -> Code:
-        return self._entry(str(node.base.label), node.indices)
+        return self._entry(node.base.name, node.indices)
 
     def _entry(self, name: str, indices: tuple[sp.Expr, ...]) -> Code:
         table = self.instance.table(name)
@@ -330,6 +331,7 @@ class Watching(Builder):
     def __init__(self, instance: Instance, name: str) -> None:
         super().__init__(instance)
         self.read: set[Entry] = set()
+        self._usual: Callable[[sp.Basic], Code] = super()._code
         self.name, self.decisions = name, 0
         self.key: Key = ()
 
@@ -348,12 +350,12 @@ class Watching(Builder):
 
     @singledispatchmethod
     def _code(self, node: sp.Basic) -> Code:
-        return super()._code(node)
+        return self._usual(node)
 
     @_code.register
     def _(self, node: ScalarFunction) -> Code:
         if node.formula is None:
-            return super()._code(node)
+            return self._usual(node)
         inner, code = self(node.args[0]), self(in_argument(node.formula))
         name = ARGUMENT.name
         return lambda env: code({name: inner(env)})
@@ -398,7 +400,7 @@ class Settled(Builder):
     def __call__(self, expr: sp.Expr) -> Code:
         code: Code | None = self.memo.get(expr)
         if code is None:
-            code = self._code(expr)
+            code = self._made(expr)
             if isinstance(expr, sp.Sum | sp.Function | sp.Pow):
                 code = _kept(code, tuple(sorted(self.indices(expr))))
             self.memo[expr] = code
@@ -485,7 +487,7 @@ def _guarded(brackets: list[Callable[[Env], bool]], code: Code, zero: Number) ->
 
 def _name_and_indices(entry: sp.Expr) -> tuple[str, tuple[sp.Expr, ...]]:
     if isinstance(entry, sp.Indexed):
-        return str(entry.base.label), entry.indices
+        return entry.base.name, entry.indices
     if isinstance(entry, sp.Symbol):
         return entry.name, ()
     raise NoRule(f"no rule evaluates a partial derivative of or by {str(entry)[:60]}: it is no entry")

@@ -15,7 +15,15 @@ from functools import singledispatch
 import sympy as sp
 
 from symbackprop.algebra.equations import Equation, Quantity
-from symbackprop.algebra.indices import at_indices, fresh_index, outermost, put_in, split_product, total
+from symbackprop.algebra.indices import (
+    at_indices,
+    free_indices,
+    fresh_index,
+    outermost,
+    put_in,
+    split_product,
+    total,
+)
 from symbackprop.algebra.layers import LayerSum
 from symbackprop.errors import NoRule
 
@@ -375,7 +383,7 @@ class Vectoriser:
         """The factors of a product, multiplied up by the letters that they depend on."""
         found: dict[Letters, list[sp.Expr]] = {}
         for factor in factors:
-            free = factor.free_symbols
+            free = free_indices(factor)
             found.setdefault(tuple(letter for letter in order if letter in free), []).append(factor)
         return {letters: sp.Mul(*group) for letters, group in found.items()}
 

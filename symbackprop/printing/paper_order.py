@@ -237,7 +237,7 @@ def _layer_height(layer: sp.Expr) -> float:
 
 
 def _index_key(index: sp.Expr) -> Key:
-    return (0, int(index), "") if isinstance(index, sp.Integer) else (1, 0, str(index))
+    return (0, int(index), "") if isinstance(index, sp.Integer) else (1, 0, base_name(index))
 
 
 def ordered_terms(terms: list[tuple[sp.Expr, bool]], names: Names) -> list[sp.Expr]:

@@ -172,7 +172,7 @@ def _rank(quantity: Quantity) -> int:
     """How many indices an entry has for one example."""
     if not quantity.dims:
         return 0
-    of_one = quantity.dims[1:] if quantity.dims and str(quantity.dims[0]) == "N" else quantity.dims
+    of_one = quantity.dims[1:] if quantity.dims and base_name(quantity.dims[0]) == "N" else quantity.dims
     return _RANKS.get(quantity.role, len(of_one))
 
 
@@ -265,6 +265,8 @@ def index(expr: sp.Expr, names: Names) -> str:
 
 def _arithmetic(expr: sp.Expr, shown: Mapping[str, str]) -> str:
     """Sums of letters and numbers, on one line."""
+    if isinstance(expr, sp.Symbol):
+        return _index_term(expr, shown)
     terms = sorted(sp.Add.make_args(expr), key=lambda t: (t.is_number, t.could_extract_minus_sign(), str(t)))
     text = ""
     for term in terms:
@@ -280,7 +282,7 @@ def _index_term(term: sp.Expr, shown: Mapping[str, str]) -> str:
         return str(term)
     if not isinstance(letter, sp.Symbol) or not isinstance(coefficient, sp.Integer):
         raise NoRule(f"no rule prints the index {term}: an index is a sum of letters and whole numbers")
-    return ("" if coefficient == 1 else str(coefficient)) + shown.get(str(letter), letter_of(str(letter)))
+    return ("" if coefficient == 1 else str(coefficient)) + shown.get(letter.name, letter_of(letter.name))
 
 
 def symbol(node: sp.Symbol, names: Names) -> str:
@@ -309,7 +311,7 @@ def _is_index(name: str) -> bool:
 
 
 def _is_size(node: sp.Basic, names: Names) -> bool:
-    name = str(node)
+    name = base_name(node)
     return name in names.sizes or name in names.own_sizes or _size_suffix(name) is not None
 
 
@@ -445,10 +447,12 @@ def _function_letter(name: str) -> str:
 def apart_from_sizes(expr: sp.Basic, names: Names) -> sp.Basic:
     """The expression with other letters for indices that have the name of one of the spec's sizes."""
     bound = {total.limits[at][0] for total in expr.atoms(sp.Sum) for at in range(len(total.limits))}
-    clashes = sorted((letter for letter in bound if str(letter) in names.own_sizes), key=str)
+    clashes = sorted((letter for letter in bound if base_name(letter) in names.own_sizes), key=str)
+    if not clashes:
+        return expr
     taken = {str(symbol) for symbol in expr.atoms(sp.Symbol)} | names.own_sizes
     free = (index_symbol(letter) for letter in LETTERS if letter not in taken)
-    return expr.xreplace(dict(zip(clashes, free, strict=False))) if clashes else expr
+    return expr.xreplace(dict(zip(clashes, free, strict=False)))
 
 
 def whole(quantity: Quantity, names: Names, batch: bool = False) -> str:
