@@ -100,7 +100,7 @@ class Instance:
         self.branches: set[tuple[Any, ...]] = set()
         self.tied = False
         self._readers: dict[Entry, list[int]] = {}
-        self._targets: list[tuple[Table, Key, Code, Env]] = []
+        self._targets: list[tuple[Table, Key, sp.Expr, Env]] = []
         self._draw_values(random.Random(f"values {seed}"), tuple(facts), tuple(broken))
         self._take_values(values or {})
         self._run_forward()
@@ -219,7 +219,7 @@ class Instance:
             quantity = equation.quantity
             table = self.tables[quantity.name] = Table(quantity.name, self.shape(quantity))
             watched = Watching(self, equation.quantity.name)
-            watching, code = watched(equation.rhs), self.build(equation.rhs)
+            watching = watched(equation.rhs)
             names = [index.name for index in equation.indices]
             for key in table.keys_in_range():
                 watched.start(key)
@@ -227,7 +227,7 @@ class Instance:
                 table[key] = self.arithmetic.kept(self.run(watching, env))
                 for entry in watched.read:
                     self._readers.setdefault(entry, []).append(len(self._targets))
-                self._targets.append((table, key, code, env))
+                self._targets.append((table, key, equation.rhs, env))
 
     def _plan(self, entry: Entry) -> Plan:
         """What has to be computed again when one entry moves, in order."""
@@ -239,7 +239,8 @@ class Instance:
                 found.add(number)
                 table, key, _, _ = self._targets[number]
                 waiting.extend(self._readers.get((table.name, key), ()))
-        return tuple(self._targets[number] for number in sorted(found))
+        targets = (self._targets[number] for number in sorted(found))
+        return tuple((table, key, self.build(rhs), env) for table, key, rhs, env in targets)
 
     @property
     def largest(self) -> Number:
