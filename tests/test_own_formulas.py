@@ -67,14 +67,18 @@ def slopes(texts, parameters, x, y):
     return found
 
 
-def derived(texts, route="chain", wrt=("x",)):
+def network(texts):
     hidden, output, cost = texts
     layers = [
         {"size": 3, "activation": {"formula": hidden}},
         {"size": 2, "activation": {"formula": output}},
     ]
     spec = {"name": "own", "input": {"size": 2}, "layers": layers, "cost": {"formula": cost}}
-    return sb.derive(sb.from_mapping(spec), route, wrt)
+    return sb.from_mapping(spec)
+
+
+def derived(texts, route="chain", wrt=("x",)):
+    return sb.derive(network(texts), route, wrt)
 
 
 def numbers(module, batch, seed=1):
@@ -229,7 +233,7 @@ def check_some_formulas(seed):
         some_formula(rng, rng.choice((1, 2)), ["a", "y", "(a-y)"]),
     )
     try:
-        derived(texts)
+        network(texts)
     except sb.SpecError:
         return False
     with np.errstate(all="ignore"):

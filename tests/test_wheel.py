@@ -39,9 +39,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of a clean environment that has the wheel and what it depends on."""
     home = tmp_path_factory.mktemp("clean")
-    venv.create(home, with_pip=True)
+    venv.create(home)
     found = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    done(found, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel, folder=home)
+    pip = (sys.executable, "-m", "pip", "--python", found, "--quiet", "--disable-pip-version-check")
+    done(*pip, "install", wheel, folder=home)
     return found
 
 
