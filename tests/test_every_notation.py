@@ -37,17 +37,16 @@ def derivation(example: str) -> sb.NetworkDerivation:
     return sb.derive(sb.load(str(EXAMPLES[example])))
 
 
-@cache
-def forms(example: str, notation: str) -> tuple[str, ...]:
-    """The forms that an example has; what is refused says so by name."""
-    found = []
-    for form in FORMS:
+def complete(example: str, notation: str, language: str) -> Document:
+    """An example in all the forms that it has; what is refused says so by name, and is left out."""
+    forms = tuple(FORMS)
+    while True:
         try:
-            unchecked(example, notation, (form,), "en")
-        except FormRefused:
-            continue
-        found.append(form)
-    return tuple(found)
+            return unchecked(example, notation, forms, language)
+        except FormRefused as refusal:
+            (named,) = re.findall(r"^form: (\w+): ", str(refusal))
+            assert named in forms
+            forms = tuple(form for form in forms if form != named)
 
 
 def unchecked(example: str, notation: str, wanted: tuple[str, ...], language: str) -> Document:
@@ -68,7 +67,7 @@ def written(folder: Path, notation: str, language: str) -> list[str]:
     """The fragments of all examples and the package, as files; the names of the fragments."""
     names, styles = [], set()
     for example in EXAMPLES:
-        document = unchecked(example, notation, forms(example, notation), language)
+        document = complete(example, notation, language)
         (folder / f"{example}.tex").write_text(document.to_latex(), "ascii")
         styles.add(document.style())
         names.append(example)
