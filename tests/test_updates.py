@@ -24,8 +24,14 @@ RULES = sorted(UPDATES)
 
 @cache
 def module(widths, cost, output, target, rule):
-    derivation = sb.derive(sb.from_widths(widths, hidden="tanh", output_activation=output, cost=cost))
-    return compiled(derivation.module_source(target, update=rule))
+    derived = sb.derive(sb.from_widths(widths, hidden="tanh", output_activation=output, cost=cost))
+    return compiled(derived.module_source(target, update=rule))
+
+
+@cache
+def derivation(widths="2-3-2"):
+    """One derivation for the texts in all notations."""
+    return sb.derive(sb.load(widths))
 
 
 def started(shapes, seed=0):
@@ -80,10 +86,10 @@ def test_an_update_changes_nothing_that_it_was_given():
 
 
 def test_rules_are_refused_by_name():
-    derivation = sb.derive(sb.load("2-1"))
+    plain = derivation("2-1")
     with pytest.raises(sb.SymbackpropError, match="update: 'rmsprop': there are sgd, momentum, adam"):
-        derivation.module_source(update="rmsprop")
-    assert "training_step" not in derivation.code
+        plain.module_source(update="rmsprop")
+    assert "training_step" not in plain.code
 
 
 # --- networks that learn ---------------------------------------------------------------------------
@@ -148,8 +154,7 @@ def test_two_moons(target):
 @pytest.mark.parametrize("notation", sorted(notations()))
 @pytest.mark.parametrize("rule", UPDATES)
 def test_the_text_and_the_code_have_the_same_formulas(rule, notation):
-    derivation = sb.derive(sb.load("2-3-2"))
-    order = Order(derivation, Manner(notation, forms=("matrix",), update=rule))
+    order = Order(derivation(), Manner(notation, forms=("matrix",), update=rule))
     text, code = order.document.to_latex(), order.code
     in_code = re.findall(r"# \(update-(\w+)\)", code)
     in_text = re.findall(r"\\label\{sbp:.*?:update-(\w+)\}", text)
@@ -159,7 +164,7 @@ def test_the_text_and_the_code_have_the_same_formulas(rule, notation):
 
 @pytest.mark.parametrize("notation", sorted(notations()))
 def test_no_letter_of_a_rule_means_something_else(notation):
-    order = Order(sb.derive(sb.load("2-3-2")), Manner(notation, forms=("index",), update="adam"))
+    order = Order(derivation(), Manner(notation, forms=("index",), update="adam"))
     *_, last = order.document.sections
     before = Order(order.derivation, Manner(notation, forms=("index",))).document.to_latex()
     lefts = [chain.left for chain in chains([last])]

@@ -21,7 +21,7 @@ OF_TARGETS = (
 )
 ABOUT_TARGETS = (
     *("target", "library", "numba", "compiled", "jax", "torch", "there_too", "asked_for"),
-    *("every_example", "random", "moons", "update"),
+    *("every_example", "random", "moons"),
 )
 """What stands in the names of their tests; the others in these files are about NumPy's module alone."""
 
