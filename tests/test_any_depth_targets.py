@@ -18,6 +18,7 @@ TARGETS = {
     **{f"array-api on {name}": ("array-api", convert) for name, convert in LIBRARIES.items()},
     "torch": ("torch", with_torch),
     "jax": ("jax", with_jax),
+    "numba": ("numba", lambda arrays: arrays),
 }
 SIZES = {"brilliant": (3, 4, 1), "numbers": (5, 4, 3), "names": (3, 4, 2), "one name": (3, 3, 3)}
 LAST_SIZE = {"brilliant": 1, "number and family": 2}

@@ -100,7 +100,7 @@ def make_everything() -> None:
         command("derive", general),
         command("derive", "2-1", "--update", "adam", "--to", "ipynb"),
         *(command("export", "2-1", "--target", target) for target in TARGETS),
-        *(command("export", general, "--target", target) for target in TARGETS if target != "numba"),
+        *(command("export", general, "--target", target) for target in TARGETS),
         command("export", "2-1", "--update", "adam"),
         *(command("export", "2-1", "--code", code) for code in ("scalar", "arrays")),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import sympy as sp
 
@@ -54,9 +54,9 @@ def any_depth_keys(generator: Generator, about: Sequence[str]) -> dict[str, obje
         "shape_words": " for layer l = 1, ..., L",
         "hidden_patterns": json.dumps(_patterns(model, model.general_layer)),
         "output_patterns": json.dumps(_patterns(model, model.last_layer)),
-        "adjoints": any(s.target.startswith("adjoint_a") for s in generator.backward),
         "declared": _declared(model),
         **code,
+        **stores(code),
         "forward_setup": _sizes_in(code["forward_lines"]),
         "cost_setup": _sizes_in([*code["cost_forward_lines"], *code["cost_lines"]]),
         "setup": _sizes_in([line for lines in code.values() for line in lines]),
@@ -72,6 +72,29 @@ def any_depth_keys(generator: Generator, about: Sequence[str]) -> dict[str, obje
     keys["names"] = '[*_names(L), "x"]' if generator.wrt_input else "_names(L)"
     keys["wrt_input"] = generator.wrt_input
     return keys | helper_keys(generator) | checked_keys(generator)
+
+
+STORES = {"z": "{}", "a": "{0: x}", "delta": "{}", "adjoint_a": "{}", "gradients": "{}"}
+"""What a function keeps by layer, or by name, and what is there before the first."""
+
+
+def stores(code: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    """The lines that make dictionaries, for the outputs, for the cost and for the gradients."""
+    return {
+        "forward_stores": made_for(code["forward_lines"]),
+        "cost_stores": made_for([*code["cost_forward_lines"], *code["cost_lines"]]),
+        "stores": made_for([line for lines in code.values() for line in lines]),
+    }
+
+
+def made_for(lines: Sequence[str], names: Iterable[str] = STORES) -> str:
+    """The line that makes the dictionaries which some lines write into.
+
+    >>> made_for(["a[l] = np.tanh(a[l - 1] @ W[l].T)"])
+    'a = {0: x}'
+    """
+    found = [name for name in names if any(re.search(rf"(?<!\w){name}\[", line) for line in lines)]
+    return f"{', '.join(found)} = {', '.join(STORES[name] for name in found)}"
 
 
 class _Loops:

@@ -106,15 +106,25 @@ class Generator:
     def _of(self, roles: tuple[Role, ...]) -> tuple[Equation, ...]:
         return tuple(e for e in self.batch.forward if e.quantity.role in roles)
 
+    @property
+    def layers(self) -> tuple[Equation, ...]:
+        """The equations from the inputs to the outputs."""
+        return self._of(_LAYERS)
+
+    @property
+    def totals(self) -> tuple[Equation, ...]:
+        """The equations from the outputs to the total cost."""
+        return self._of(_COSTS)
+
     @cached_property
     def forward(self) -> tuple[Statement, ...]:
         """From the inputs to the outputs."""
-        return tuple(self.statement(equation) for equation in self._of(_LAYERS))
+        return tuple(self.statement(equation) for equation in self.layers)
 
     @cached_property
     def costs(self) -> tuple[Statement, ...]:
         """From the outputs to the total cost."""
-        return tuple(self.statement(equation) for equation in self._of(_COSTS))
+        return tuple(self.statement(equation) for equation in self.totals)
 
     @cached_property
     def needed_for_cost(self) -> tuple[Statement, ...]:
@@ -241,8 +251,8 @@ class Generator:
     def _goals(self, lowering: Lowering) -> Iterator[Goal]:
         """Every equation as a node, in the order of the program."""
         parts = (
-            ("forward", self._of(_LAYERS), self.forward),
-            ("cost", self._of(_COSTS), self.costs),
+            ("forward", self.layers, self.forward),
+            ("cost", self.totals, self.costs),
             ("backward", self.batch.deltas, self.backward),
         )
         for section, equations, statements in parts:

@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from symbackprop.code.any_depth import any_depth_generator, any_depth_keys
+from symbackprop.code.any_depth import any_depth_generator, any_depth_keys, made_for
+from symbackprop.code.any_depth_numba import any_depth_numba_keys
 from symbackprop.code.codegen import (
     Generator,
     function_names,
@@ -20,7 +21,6 @@ from symbackprop.code.numpy_code import tuple_code
 from symbackprop.code.targets import TARGETS, Target, in_every_function
 from symbackprop.code.updates import with_update
 from symbackprop.derivation.batch import Batch
-from symbackprop.errors import NoRule
 from symbackprop.forward.model import Model
 from symbackprop.rendering.render import fill
 
@@ -60,7 +60,7 @@ def _one_depth(
     return {
         "any_depth": False,
         **dict.fromkeys(("declared", "hidden_patterns", "output_patterns"), ""),
-        "stores": {"forward": [], "backward": []},
+        "stores": {"forward": [], "cost": [], "gradients": [], "backward": []},
         "gradient_block": ["gradients = {", *(f"    {line}" for line in _lines(keys, "gradient_lines")), "}"],
         "gradients": "gradients",
         "kept": kept,
@@ -85,8 +85,10 @@ def _any_depth(
         "any_depth": True,
         **dict.fromkeys(("input_key", "output_key"), ""),
         "stores": {
-            "forward": ["z, a = {}, {0: x}"],
-            "backward": ["delta, gradients = {}, {}", *(["adjoint_a = {}"] if keys["adjoints"] else [])],
+            "forward": [keys["forward_stores"]],
+            "cost": [keys["cost_stores"]],
+            "gradients": [made_for([line for part in _FORWARD for line in _lines(keys, part)])],
+            "backward": [made_for([line for part in _BACKWARD for line in _lines(keys, part)], _OF_BACKWARD)],
         },
         **{key: ["N = x.shape[0]", *lines] for key, lines in setups.items()},
         "gradient_block": keys["gradient_lines"],
@@ -170,6 +172,9 @@ def _lines(keys: Mapping[str, object], key: str) -> list[str]:
     return lines
 
 
+_OF_BACKWARD = ("delta", "adjoint_a", "gradients")
+"""What only the backward pass keeps by layer."""
+
 _FORWARD, _BACKWARD = ("gradient_forward_lines", "cost_lines"), ("backward_lines", "gradient_lines")
 
 
@@ -202,7 +207,8 @@ def numba_source(model: Model, batch: Batch, about: Sequence[str], update: str |
         NoRule: for open functions, and for an operation that has no form there.
     """
     if model.symbolic_depth:
-        raise NoRule("target: numba needs a number of layers; numpy, array-api, torch and jax take a symbol")
+        keys = with_update(any_depth_numba_keys(model, batch, about), update)
+        return _tidy(fill("any_depth_numba.py.jinja", keys))
     generator = Generator(model, batch, code="arrays")
     plain = with_update(plain_keys(generator, about), update)
     functions = function_names(generator)
