@@ -15,6 +15,7 @@ from symbackprop.algebra.indices import (
     rename_bound,
     replaced,
     size_symbol,
+    total,
 )
 from symbackprop.errors import NoRule
 
@@ -104,3 +105,11 @@ def test_a_power_of_a_sum_is_what_sympy_makes_of_it():
         assert replaced(power, {x: y}) == power.subs(x, y) == power.xreplace({x: y})
     assert replaced(sp.sqrt(4 + y[i]), {y[i]: sp.Integer(5)}) == 3
     assert replaced((1 + y[i]) ** -1, {y[i]: sp.Integer(-1)}) == sp.zoo
+
+
+def test_a_sum_is_put_together_as_sympy_does_it():
+    x, (i, k, n, m) = sp.IndexedBase("x", real=True), sp.symbols("i k n m", integer=True, positive=True)
+    inner = total(x[i, k], (i, 1, n))
+    assert inner == sp.Sum(x[i, k], (i, 1, n)) and inner.is_commutative
+    assert total(inner, (k, 1, m)) == sp.Sum(inner, (k, 1, m)) == sp.Sum(x[i, k], (i, 1, n), (k, 1, m))
+    assert total(2 * inner, (k, 1, m)) == sp.Sum(2 * inner, (k, 1, m))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import sympy as sp
 from sympy.functions.elementary.piecewise import ExprCondPair
@@ -132,7 +133,7 @@ def total(body: sp.Expr, *limits: Sequence[sp.Expr]) -> sp.Sum:
     """A sum of the body as it is.
 
     SymPy's own constructor pulls cases out of the sums inside the body, although the condition may
-    hold for some terms and not for others.
+    hold for some terms and not for others. To find them it walks over the body as over a tree.
 
     >>> x = sp.IndexedBase("x", real=True)
     >>> i, k, n = sp.symbols("i k n", integer=True, positive=True)
@@ -140,11 +141,17 @@ def total(body: sp.Expr, *limits: Sequence[sp.Expr]) -> sp.Sum:
     >>> total(inner, (k, 1, n)).free_symbols >= {i}, sp.Sum(inner, (k, 1, n)).free_symbols >= {i}
     (False, True)
     """
-    if not body.has(sp.Piecewise):
-        return sp.Sum(body, *limits)
+    if not _has_cases(body) and isinstance(body, sp.Sum):
+        body, limits = body.function, (*body.limits, *limits)
     made = sp.Expr.__new__(sp.Sum, body, *(sp.Tuple(*limit) for limit in limits))
     made.is_commutative = body.is_commutative
     return made
+
+
+@lru_cache(maxsize=50_000)
+def _has_cases(node: sp.Basic) -> bool:
+    """Whether there are cases in an expression; each distinct part is looked at once."""
+    return isinstance(node, sp.Piecewise) or any(map(_has_cases, node.args))
 
 
 def with_args(node: sp.Expr, args: Sequence[sp.Basic]) -> sp.Expr:

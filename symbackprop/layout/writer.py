@@ -24,7 +24,7 @@ from symbackprop.notation.notation import Notation
 from symbackprop.notation.words import Words, load_words
 from symbackprop.printing.latex import latex
 from symbackprop.printing.lettering import lettered
-from symbackprop.printing.linebreak import ARTICLE, latex_rows
+from symbackprop.printing.linebreak import ARTICLE, latex_rows, surely_takes_more
 from symbackprop.printing.measure import rendered_width
 from symbackprop.printing.rounding import DIGITS
 from symbackprop.printing.symbols import Names, layer_argument, size_of_layer
@@ -175,10 +175,13 @@ class Writer:
     ) -> Row:
         """A row for the right side of an equality, which claims the equality.
 
-        ``beside`` is the widest reason of the rows that it is aligned with: theirs is one column.
+        ``beside`` is the widest reason of the rows that it is aligned with: theirs is one column. It may have
+        no lines where it would take more than ``most``.
         """
         before, after = equality
         claimed = Equality(claim.label, before, after, claim.free, claim.kind, facts, claim.definition)
+        if surely_takes_more(most, after, self.budget):
+            return Row((), reason, claimed)
         shown = lettered(after, self.names, claim.free)
         return Row(self.lines(shown, left, max(reason, beside, key=len), most=most), reason, claimed)
 

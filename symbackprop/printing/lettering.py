@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from symbackprop.algebra.indices import EXAMPLE, index_symbol, letters, outermost, total, with_args
+from symbackprop.algebra.indices import EXAMPLE, index_symbol, is_number, letters, outermost, total, with_args
 from symbackprop.printing.symbols import Names, size_layer
 
 Free = Iterable[tuple[sp.Symbol, sp.Expr]]
@@ -95,9 +95,12 @@ class _Lettering:
         return self.known[key]
 
     def plain(self, node: sp.Basic, mapped: Mapped, subject: sp.Expr | None) -> sp.Basic:
+        """With other letters inside; they give SymPy no new answer to what the sign of an exponent is."""
         args = tuple(self.visit(arg, mapped, subject) for arg in node.args)
         same = all(mine is theirs for mine, theirs in zip(args, node.args, strict=True))
-        return node if same else with_args(node, args)
+        if same or not isinstance(node, sp.exp | sp.log) or is_number(args[0]):
+            return node if same else with_args(node, args)
+        return node.func(*args, evaluate=False)
 
     def total(self, node: sp.Sum, mapped: Mapped, subject: sp.Expr | None) -> sp.Basic:
         body, bound, upper = outermost(node)

@@ -40,7 +40,7 @@ def latex_rows(
     {} + \sbpsymbol{\gamma}
     """
     names = names or Names()
-    if _least_width(expr, {}) > most * budget:
+    if surely_takes_more(most, expr, budget):
         return []
     first = _attempt(expr, Printer(names), budget)
     if len(first) == 1 and _excess(first, names, budget) == 0:
@@ -49,6 +49,11 @@ def latex_rows(
         return []
     attempts = [first, *(_attempt(expr, Printer(names, widest=share * budget), budget) for share in _SHARES)]
     return min(attempts, key=lambda rows: (_excess(rows, names, budget), len(rows)))
+
+
+def surely_takes_more(rows: float, expr: sp.Basic, budget: float) -> bool:
+    """Whether an expression takes more than so many rows, told by what it is made of and not by its LaTeX."""
+    return _least_width(expr, {}) > rows * budget
 
 
 _ENTRY, _SIGN, _SUM, _BRACKET = 1.2, 1.2, 2.0, 2.5
@@ -93,4 +98,4 @@ def _excess(rows: list[str], names: Names, budget: float) -> float:
     return max(0.0, widths[0] - budget, *(width - budget + INDENT for width in widths[1:]))
 
 
-__all__ = ["ARTICLE", "INDENT", "SCREEN", "SLIDE", "latex_rows"]
+__all__ = ["ARTICLE", "INDENT", "SCREEN", "SLIDE", "latex_rows", "surely_takes_more"]
