@@ -144,7 +144,7 @@ def test_lines_that_differ_in_their_layer_alone_are_looked_at_once(monkeypatch):
     assert kind_of(mixed["a1"], mixed) != kind_of(mixed["a2"], mixed)
     seen = []
     monkeypatch.setattr(
-        "symbackprop.checking.saturation.coupled_failures", lambda e, *_: seen.append(e.label) or ()
+        "symbackprop.checking.coupled_saturation.coupled_failures", lambda e, *_: seen.append(e.label) or ()
     )
     assert not derivation.weak_lines and seen.count("a-1") == 1 and "a-2" not in seen
 

@@ -16,7 +16,6 @@ import sympy as sp
 from symbackprop.algebra.equations import Equation
 from symbackprop.algebra.functions import ScalarFunction
 from symbackprop.algebra.indices import outermost
-from symbackprop.checking.coupled_saturation import coupled_failures, is_coupled, kind_of
 from symbackprop.code.codegen import Generator
 from symbackprop.network import Network
 from symbackprop.numerics.floats import Failure, NotFollowed, failures
@@ -75,6 +74,9 @@ def weak_lines(derivation: NetworkDerivation) -> tuple[WeakLine, ...]:
 
 def _found(generator: Generator) -> Iterator[WeakLine]:
     """Every failure of every line; of coupled lines that differ in their layer alone, of the first."""
+    # It needs NumPy, which takes its time to import; most networks have no formulas of their own.
+    from symbackprop.checking.coupled_saturation import coupled_failures, is_coupled, kind_of
+
     definitions = generator.batch.forward.definitions
     seen: set[str] = set()
     for equation in generator.printed:
