@@ -169,36 +169,47 @@ class _Parts:
     def part(self, name: str, says: str, named: Sequence[Named]) -> _Part:
         """The function that works out some quantities."""
         lowering = Lowering(self.names)
-        gradient = any(one in self.gradients for one in named)
-        outputs = [s for _, s in named if gradient or self.is_read(s, named)]
-        goals = []
-        for quantity, statement in named:
-            node = lowering.value(statement.array) if gradient else lowering.define(quantity, statement.array)
-            target = self.variable(statement.target)
-            target = f"grad_{target}" if gradient else target
-            goals.append(Goal(target, node, statement.label, "backward", statement in outputs))
-        sizes = dict(self.generator.model.sizes)
-        planned = plan(lowering.graph, goals, sizes)
-        code = NumbaCode(planned, self.names, sizes, function_names(self.generator), loops=self.loops)
+        outputs = [s for q, s in named if (q, s) in self.gradients or self.is_read(s, named)]
+        goals = [self.goal(lowering, one, one[1] in outputs) for one in named]
+        code = self.compiled(lowering, goals)
         body = code.lines()
         self.kernels |= code.kernels
         self.turned = max(self.turned, code.turned)
-        used = lowering.graph.below([goal.node for goal in goals])
-        given = {node: q for q, node in lowering.values.items() if lowering.graph[node].operation == "given"}
-        inputs = {given[n]: lowering.graph.dims(n) for n in used if n in given}
-        options = [o for o in option_names(self.generator) if _reads(body, o) or _reads(code.constants, o)]
+        inputs = _inputs(lowering, goals)
+        options = [o for o in option_names(self.generator) if _reads((*body, *code.constants), o)]
         lines = [*self.allocations(code, body, inputs), *body]
-        returned = [goal.name for goal in goals if goal.gradient]
+        returned = ", ".join(goal.name for goal in goals if goal.gradient)
         found = _Part(
             name,
             says,
-            (*inputs, *options),
-            (*map(self.variable, inputs), *options),
-            tuple(s.target if not gradient else _key(s.target) for s in outputs),
-            (*lines, f"return {', '.join(returned)}"),
+            inputs=(*inputs, *options),
+            arguments=(*map(self.variable, inputs), *options),
+            outputs=tuple(self.kept(s) for s in outputs),
+            lines=(*lines, f"return {returned}"),
         )
         self.made.append(found)
         return found
+
+    def goal(self, lowering: Lowering, named: Named, is_output: bool) -> Goal:
+        """The node of a quantity; to the planner an output is a gradient: nothing writes over it."""
+        quantity, statement = named
+        target = self.variable(statement.target)
+        if named in self.gradients:
+            node = lowering.value(statement.array)
+            return Goal(f"grad_{target}", node, statement.label, "backward", True)
+        node = lowering.define(quantity, statement.array)
+        return Goal(target, node, statement.label, "backward", is_output)
+
+    def compiled(self, lowering: Lowering, goals: Sequence[Goal]) -> NumbaCode:
+        """The loops of a part; those of all parts are shared."""
+        sizes = dict(self.generator.model.sizes)
+        planned = plan(lowering.graph, goals, sizes)
+        return NumbaCode(planned, self.names, sizes, function_names(self.generator), loops=self.loops)
+
+    def kept(self, statement: Statement) -> str:
+        """Where the caller keeps an output."""
+        is_gradient = any(statement is s for _, s in self.gradients)
+        return _key(statement.target) if is_gradient else statement.target
 
     def is_read(self, statement: Statement, beside: Sequence[Named]) -> bool:
         """Whether another part reads a quantity, or the same part for the next layer."""
@@ -290,6 +301,13 @@ class _Parts:
             "turned": self.turned > 0,
             "open_functions": function_names(self.generator),
         }
+
+
+def _inputs(lowering: Lowering, goals: Sequence[Goal]) -> dict[str, Sequence[sp.Expr]]:
+    """The arrays that goals are worked out from, each with its sizes."""
+    used = lowering.graph.below([goal.node for goal in goals])
+    given = {node: q for q, node in lowering.values.items() if lowering.graph[node].operation == "given"}
+    return {given[node]: lowering.graph.dims(node) for node in used if node in given}
 
 
 def _key(target: str) -> str:
