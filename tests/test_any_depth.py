@@ -247,6 +247,7 @@ def test_no_declared_sizes_no_check_of_them():
 # --- sizes in the text ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sizes", "depth", "wanted"),
     [
@@ -354,6 +355,7 @@ def test_every_step_holds_at_every_layer():
     assert findings and all(finding.holds for finding in findings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("biases", [(True, False), (False, True), (False, False)])
 def test_layers_with_and_without_bias(biases):
     given = spec((2, "n_l", 2), ("softplus", "tanh"), **PENALTY)
@@ -381,6 +383,7 @@ def by_input(*args, **more):
     return _by_input(json.dumps(spec(*args, **more)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPECS)
 def test_the_gradient_by_the_input_is_derived_checked_and_computed(name):
     derivation = by_input(*SPECS[name], **PENALTY)
@@ -457,6 +460,7 @@ def test_a_wrong_gradient_by_the_input_is_found_out(wrong):
     assert changed != rhs and not checker.check(replace(right, right=changed)).holds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("notation", shipped())
 def test_every_notation_tells_the_gradient_by_the_input(notation):
     for derivation in (by_input((3, "n_l", 1), (OPEN, OPEN)), by_input((5, 4, 3), **PENALTY)):

@@ -81,7 +81,9 @@ def close(found, wanted, digits=1e-12):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    "network", [pytest.param(n, marks=pytest.mark.slow if n != "brilliant, by x" else ()) for n in NETWORKS]
+)
 def test_gradients_are_those_of_numpy_for_any_number_of_layers(network, target):
     language, convert = TARGETS[target]
     reference, module = module_of(network, "numpy"), module_of(network, language)

@@ -298,6 +298,7 @@ def test_the_table_of_the_docs_is_true(update: bool) -> None:
     assert "| no |" not in shown and shown.count("\n") == 2 + 54
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("label", "outer"), [("L2-derivative", "ij"), ("L5", "ijk"), ("L5-bias", "ij")])
 def test_no_letter_counts_two_things_in_one_line(label: str, outer: str) -> None:
     """The sum in softmax's denominator has a letter that no index around it has."""

@@ -380,6 +380,7 @@ def test_digits_that_are_too_few_are_found_out() -> None:
         assert Laboratory(program).check(equality).holds is holds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_corruptions_are_caught_whatever_the_seed(seed: int) -> None:
     net = NETS[2]

@@ -41,7 +41,7 @@ NAMES = [name if name in EVERYDAY else pytest.param(name, marks=pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("route", ["chain", "composite"])
+@pytest.mark.parametrize("route", ["chain", pytest.param("composite", marks=pytest.mark.slow)])
 def test_derived_checked_and_generated(name, route):
     derived = derivation(name, route)
     certificate = derived.certificate()
@@ -136,6 +136,7 @@ def test_rules_leave_a_sum_of_cases_as_it_is():
         assert {s for s in same.free_symbols if s.is_Symbol and s.is_integer} <= free
 
 
+@pytest.mark.slow
 def test_two_coupled_layers_with_cases_in_each_other():
     """A condition on a sum of cases: SymPy takes it apart and leaves the sum's letter behind."""
     formula = {"formula": FORMULAS["above the mean"]}

@@ -69,12 +69,14 @@ def test_what_is_right_is_what_mpmath_finds_by_moving_the_logits():
     assert any(math.isclose(delta.failure.right, slope, rel_tol=1e-12) for slope in slopes)
 
 
+@pytest.mark.slow
 def test_hidden_and_output_layers_with_formulas_of_ones_own_are_looked_at():
     assert named(derived([MEANS, "sigmoid"], "squared_error")) >= {("a-1", "float64"), ("delta-1", "float64")}
     assert named(derived([UNIT, SHARE], ENTROPY)) >= {("cost", "float64"), ("delta-2", "float64")}
     assert {label for label, _ in named(derived([UNIT, SHARE], ENTROPY))} == {"cost", "delta-2"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activations", "cost"),
     [

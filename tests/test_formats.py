@@ -246,6 +246,7 @@ def test_every_label_and_every_row_is_on_a_slide() -> None:
     assert max(rendered_width(line, made.notation) for line in rows) < SLIDE * 1.1
 
 
+@pytest.mark.slow
 def test_a_derivation_that_is_cut_starts_again_from_where_it_was() -> None:
     made = document("mlp-784-128-64-10", "index", budget=SLIDE)
     (chain,) = [c for c in chains(made) if c.label == "delta-3"]
@@ -540,6 +541,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target / TINY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flavour", list(FLAVOURS))
 def test_markdown_has_pictures_that_lie_beside_it(flavour: str, folder: Path) -> None:
     text = (folder / f"{TINY}{FLAVOURS[flavour].ending}").read_text("utf-8")

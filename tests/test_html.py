@@ -147,6 +147,7 @@ def test_every_row_has_its_mark_and_every_line_of_code_its_equation(name: str) -
     assert lines_by_label(module).keys() <= with_code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("notation", list(notations()))
 def test_in_every_notation_quantities_are_called_as_in_the_code_and_the_picture(notation: str) -> None:
     derivation = derivation_of("two-two-two")
@@ -269,6 +270,7 @@ def test_every_colour_of_text_can_be_read_on_every_ground(scheme: str) -> None:
     assert all(contrast(colours[line], colours[ground]) >= 3 for line, ground in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "title",
     [

@@ -91,6 +91,7 @@ def test_the_pinball_cost_has_a_kink_where_the_error_is_0():
     assert derived(cost).document().certificate.holds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activation", "place", "slope", "words"),
     [

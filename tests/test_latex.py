@@ -440,6 +440,7 @@ def test_no_superscript_is_put_on_a_superscript(printed):
             assert not call or call[1] not in carries, shown
 
 
+@pytest.mark.slow
 def test_the_same_bytes_whatever_the_hash_seed():
     code = (
         "import sys; sys.path.insert(0, 'tests'); import test_latex as t; import hashlib;"

@@ -48,6 +48,7 @@ def agree(module, batch, dtype=np.float64):
             np.testing.assert_allclose(gradients[name], gradient, rtol=0, atol=limit)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(specs(), st.sampled_from([1, 2, 7, 20]), st.sampled_from([1, 100, 1000]))
 def test_any_program_in_rows_of_any_number(spec, batch, cache):

@@ -72,7 +72,14 @@ def beyond_gradients(module, arrays, batch, dtype):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", WIDTHS)
-@pytest.mark.parametrize(("batch", "dtype"), [(40, np.float64), (1000, np.float64), (5000, np.float32)])
+@pytest.mark.parametrize(
+    ("batch", "dtype"),
+    [
+        pytest.param(40, np.float64, marks=pytest.mark.slow),
+        (1000, np.float64),
+        pytest.param(5000, np.float32, marks=pytest.mark.slow),
+    ],
+)
 def test_no_memory_but_the_activations_that_must_be_kept(shape, kind, batch, dtype):
     module = module_of(shape, kind)
     arrays = numbers(module, {}, batch, dtype)
@@ -186,6 +193,7 @@ def intruders(memory):
                 yield number, place
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(specs())
 def test_nothing_lies_where_something_else_is_in_use(spec):

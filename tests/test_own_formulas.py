@@ -128,6 +128,7 @@ CONSTANTS = ("z + silu(1/3)", "z + 1/(1+exp(2))", "z*log(1+exp(2))")
 NESTED = ("tanh(" * 12 + "z" + ")" * 12, "silu(silu(silu(silu(z))))")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", (*FRACTIONS, *SWITCHES, *CONSTANTS, *NESTED), ids=lambda text: text[:30])
 def test_an_activation_of_ones_own(text):
     check((text, "z", "(a-y)**2"))
@@ -148,6 +149,7 @@ def test_a_cost_of_ones_own(text):
     check(("tanh(z)", "z", text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", QUOTIENTS)
 def test_a_cost_with_an_exponential_after_softplus(text):
     derivation, *_ = check(("tanh(z)", "log(1+exp(z))", text))
@@ -177,6 +179,7 @@ def test_what_is_the_same_for_every_unit_has_its_full_shape(texts, batch):
     check(texts, batch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "texts", (LINEAR[0], ALIKE[0], ALIKE[2], (SWITCHES[0], "z", "(a-y)**2")), ids=" ; ".join
 )

@@ -137,6 +137,7 @@ def check_laws(of: Drawing) -> None:
     assert all(math.isfinite(number) for item in of.items for number in item.frame)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*WIDTHS, "penalty"])
 def test_nothing_is_written_over_anything(name):
     check_laws(drawing(name))
@@ -158,6 +159,7 @@ def test_every_graph_has_its_picture_in_every_notation(name, notation):
     check_svg(shown.to_svg())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("notation", notations())
 @pytest.mark.parametrize("name", specs())
 def test_every_example_has_its_picture_in_every_notation(name, notation):
@@ -165,6 +167,7 @@ def test_every_example_has_its_picture_in_every_notation(name, notation):
     check_svg(picture(name, notation).to_svg())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("notation", notations())
 @pytest.mark.parametrize(
     "name", ("1-1", "2-2-2", *(pytest.param(name, marks=pytest.mark.slow) for name in TINY[2:]))
@@ -234,6 +237,7 @@ ARTICLE_WIDTH = 535.0
 """How wide a picture may be in an article on A4, in points."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_no_text_is_smaller_than_eight_points_on_paper(example):
     """The pictures that an article has are scaled down as a whole where they are too wide."""

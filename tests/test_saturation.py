@@ -46,6 +46,7 @@ def test_the_code_is_wrong_where_it_is_said_to_be():
     assert total == math.inf and math.isnan(gradients["b1"][0]) and math.isnan(delta.failure.given)
 
 
+@pytest.mark.slow
 def test_the_certificate_and_the_command_line_say_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = sb.derive(network(LAPLACE, ENTROPY)).document().certificate.data()
@@ -64,6 +65,7 @@ def test_the_certificate_and_the_command_line_say_so(tmp_path, monkeypatch):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activation", "cost"),
     [

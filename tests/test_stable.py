@@ -259,6 +259,7 @@ QUICK_RESCUES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activation", "cost"),
     [p if p in QUICK_RESCUES else pytest.param(*p, marks=pytest.mark.slow) for p in RESCUED + IN_FLOAT64],

@@ -301,6 +301,7 @@ def test_arrays_are_made_where_the_input_is():
 # --- JAX -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_jax_agrees_and_is_differentiated_by_the_derived_pass(name):
     jax = library("jax")

@@ -214,6 +214,7 @@ def words_of_tex(text: str) -> set[str]:
     return set(re.findall(r"[A-Za-z]{2,}", re.sub(r"\\[A-Za-z]+", " ", outside)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "forms"), FORMS)
 def test_every_word_of_a_fragment_is_one_of_the_file(name: str, forms: tuple[str, ...]) -> None:
     document = derivation(name).document(forms=forms, language=shouting())
@@ -264,6 +265,7 @@ class Visible(HTMLParser):
             self.said.append(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "forms"), FORMS)
 def test_every_word_of_a_page_is_one_of_the_file(name: str, forms: tuple[str, ...]) -> None:
     derived = derivation(name)

@@ -181,6 +181,7 @@ def derived(name: str) -> Any:
     return sb.derive(NETWORKS[name]())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_number_of_any_tiny_network_is_right(name: str) -> None:
     """The numbers that are printed, against the generated code in double precision."""
