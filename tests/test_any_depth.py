@@ -87,6 +87,7 @@ def test_its_gradient_is_derived_for_weights_and_not_for_biases():
         assert "Partial(C, R)*Partial(R, W[" in str(weights.derivation.steps[0].after)
 
 
+@pytest.mark.slow
 def test_the_text_prints_the_sum_over_the_layers():
     text = derived(depth="m", **PENALTY).to_latex()
     assert r"\sum_{\sbpanylayer=1}^{m} \sum_{j=1}^{\sbpsize{\sbpanylayer}}" in text
@@ -471,6 +472,7 @@ def test_every_notation_tells_the_gradient_by_the_input(notation):
         assert "as for layer $l$" not in text
 
 
+@pytest.mark.slow
 def test_the_general_form_of_a_numbered_network_has_the_gradient_by_the_input():
     layers = [{"size": n, "activation": "tanh"} for n in (4, 3, 2)]
     one = {"name": "three", "input": {"size": 3}, "layers": layers, "cost": {"kind": "squared_error"}}
@@ -480,6 +482,7 @@ def test_the_general_form_of_a_numbered_network_has_the_gradient_by_the_input():
     assert r":general-dx}" not in sb.derive(from_mapping(one)).document(forms=("general",)).to_latex()
 
 
+@pytest.mark.slow
 def test_an_argument_without_a_penalty_is_not_made_for_a_network_with_one():
     plain, penalised = derived((2, "n_l", 1), (OPEN, OPEN)), derived((2, "n_l", 1), (OPEN, OPEN), **PENALTY)
     assert plain.document("brilliant").forms == ("argument",)
@@ -488,6 +491,7 @@ def test_an_argument_without_a_penalty_is_not_made_for_a_network_with_one():
         penalised.document("brilliant", ("argument",))
 
 
+@pytest.mark.slow
 def test_an_argument_for_one_output_is_not_made_for_several():
     several = derived((2, "n_l", 3), (OPEN, OPEN))
     assert several.document("brilliant").forms == ("general", "matrix")

@@ -50,6 +50,7 @@ def plain(tex: str) -> str:
     return re.sub(r"\s+", "", tex)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(IDS))
 def test_a_text_in_its_notation_is_its_own_argument(name: str) -> None:
     document = text(name)
@@ -233,6 +234,7 @@ def test_a_wrong_choice_is_refused(chosen: str, complaint: str) -> None:
         sb.derive(sb.load(EXAMPLES / f"{name}.toml"), wrt=[chosen]).document("jagtap")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(IDS))
 def test_a_corrupted_formula_is_noticed(name: str) -> None:
     """Each equality with its right side doubled fails its check, unless both sides are 0 there."""

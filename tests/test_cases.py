@@ -438,6 +438,7 @@ def test_a_cost_that_was_printed_with_its_rounding_error():
     assert abs(results("d01")["cost"] - exact) <= 1e-15 * exact
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NUMERIC)
 def test_every_printed_number(name):
     assert checked(name) > (0, -1)

@@ -153,6 +153,7 @@ a, z = OUTPUT, Z
 SIGMOID = 1 / (1 + sp.exp(-z))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("formula", "wanted"),
     [

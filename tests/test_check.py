@@ -81,6 +81,7 @@ ENDS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(len(HIDDEN)), ids=HIDDEN)
 def test_every_step_of_the_chain_route_holds(start: int) -> None:
     """Each hidden activation with two of the ends, so that each end has two of the activations."""
@@ -524,6 +525,7 @@ def test_picked_entries_include_the_corners_and_entries_off_the_diagonal() -> No
 # --- many layers -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_twenty_layers_are_checked_by_kind_and_a_wrong_one_is_still_caught() -> None:
     activations = ("sigmoid",) * 20
     model, adjoints = model_of(activations, "squared_error"), derived(activations, "squared_error")

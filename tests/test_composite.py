@@ -249,6 +249,7 @@ CHECKED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("activations", "cost", "more"), CHECKED, ids=lambda value: str(value))
 def test_every_step_holds(activations, cost, more):
     of = model(activations, cost, **more)
@@ -402,6 +403,7 @@ def test_a_part_that_is_kept_stays_a_name_in_the_composite():
     assert "W1" in str(below) and "a1" not in str(below)
 
 
+@pytest.mark.slow
 def test_a_cost_too_long_for_a_line_is_written_out_in_parts_that_are_checked():
     derivation = derive(load(str(EXAMPLES / "mlp-784-128-64-10.toml")))
     document = derivation.document(forms=("index",))

@@ -34,6 +34,7 @@ def named(derivation):
     return {(line.label, line.failure.format) for line in derivation.weak_lines}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cost", [POLES, "(log(a/(1-a))-y)**2"])
 def test_the_module_is_wrong_where_it_is_said_to_be(cost):
     derivation = derived(["softmax"], cost)
@@ -97,6 +98,7 @@ def _coupled(equation, derivation):
     return is_coupled(equation, derivation.batch.forward.definitions)
 
 
+@pytest.mark.slow
 def test_the_certificate_and_the_command_line_name_the_layer(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = derived(["softmax"], POLES).document().certificate.data()["saturation"]
@@ -121,6 +123,7 @@ def test_layers_of_one_and_two_units_are_looked_at_as_they_are():
     assert {len(line.layer) for line in single.weak_lines} == {1}
 
 
+@pytest.mark.slow
 def test_a_general_layer_and_open_sizes():
     layer = {"size": "m", "activation": {"formula": MEANS}}
     spec = {

@@ -266,6 +266,7 @@ def test_frames_are_counted_and_a_picture_has_a_title() -> None:
     assert numbered == [f"The hidden layers ({n}/{len(numbered)})" for n in range(1, len(numbered) + 1)]
 
 
+@pytest.mark.slow
 def test_no_frame_ends_with_a_sentence_that_leads_on() -> None:
     for name in ("layers", "computation-graph", "brilliant", "jagtap", "punnen"):
         shown = slides(derivation(name).document(name, ("argument",), budget=SLIDE))
@@ -282,6 +283,7 @@ def test_a_frame_begins_with_a_capital_and_the_lines_of_a_step_are_one_overlay()
     assert r"\tag{step 1}\label" in steps and steps.count(r"\uncover") < 200
 
 
+@pytest.mark.slow
 def test_free_text_on_a_slide_is_inert() -> None:
     spec = EXAMPLES[TINY].read_text("utf-8").replace("A 2-2-2 network", r"\\input{x} 50% & <2-> [a]")
     Path("spec.toml").write_text(spec, "utf-8")
@@ -290,6 +292,7 @@ def test_free_text_on_a_slide_is_inert() -> None:
     assert r"\textbackslash{}input\{x\} 50\% \& \textless{}2-\textgreater{}" in source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", examples("jagtap"))
 def test_slides_of_an_example_compile_and_nothing_sticks_out(name: str, tex: str, tmp_path: Path) -> None:
     made = document(name, budget=SLIDE)
@@ -342,6 +345,7 @@ def test_a_picture_that_no_page_could_hold_is_a_file_only() -> None:
     assert len(small.drawings) == 2 and len(Order(small.derivation).drawings) == 1
 
 
+@pytest.mark.slow
 def test_standalone_says_which_labels_there_are(tmp_path: Path) -> None:
     for arguments in ((), ("--only", "delta-9")):
         result = run("derive", EXAMPLES[TINY], "--to", "standalone", *arguments)
@@ -644,6 +648,7 @@ def test_where_there_is_no_matrix_form_the_entries_are_shown() -> None:
     assert r"\delta^{2}_{j} &=" in latex or r"\delta^{2} &=" in latex
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("notation", ["nielsen", "goodfellow", "bishop"])
 def test_steps_are_shown_one_by_one(notation: str) -> None:
     for step in derivation().steps:

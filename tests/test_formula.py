@@ -290,6 +290,7 @@ PIECES = st.sampled_from(
 LIKE_FORMULAS = st.lists(PIECES, max_size=25).map(" ".join) | st.lists(PIECES, max_size=25).map("".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(LIKE_FORMULAS | st.text(string.printable, max_size=60) | st.text(max_size=40))
 @example("0" * 999)

@@ -252,6 +252,7 @@ LONG = settings(
 )
 
 
+@pytest.mark.slow
 @EVERYDAY
 @given(networks(), st.integers(1, 4), st.integers(0, 10**6))
 def test_gradients_of_random_networks(net, batch, seed):

@@ -58,6 +58,7 @@ def test_an_edge_is_a_kink_where_the_slope_jumps(formula, wrt, edges):
     assert found == edges
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cost", "words", "at", "slope"),
     [

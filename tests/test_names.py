@@ -62,6 +62,7 @@ SLOW = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "role"), [*EVERYDAY, *SLOW])
 def test_a_name_is_refused_by_name_or_nothing_is_captured(name, role):
     try:

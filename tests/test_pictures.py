@@ -143,6 +143,7 @@ def test_nothing_is_written_over_anything(name):
     check_laws(drawing(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GRAPHS)
 def test_nothing_is_written_over_anything_in_a_graph(name):
     shown = picture(name, which="graph")
@@ -439,6 +440,7 @@ def check_svg(text: str) -> ET.Element:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WIDTHS)
 def test_svg_is_well_formed_and_needs_nothing_from_outside(name):
     check_svg(picture(name).to_svg())

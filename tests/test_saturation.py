@@ -36,6 +36,7 @@ def test_what_is_wrong_is_named_with_its_place():
     ]
 
 
+@pytest.mark.slow
 def test_the_code_is_wrong_where_it_is_said_to_be():
     derivation = sb.derive(network(LAPLACE, ENTROPY))
     cost, delta = (line for line in derivation.weak_lines if line.failure.format == "float64")

@@ -504,6 +504,7 @@ DATA = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PATHS), DATA), min_size=1, max_size=4))
 @example([(("title",), "\ud800")])

@@ -108,6 +108,7 @@ def test_array_api_on_every_library(name, kind):
     )
 
 
+@pytest.mark.slow
 def test_array_api_keeps_float32():
     library("array_api_compat")
     for kind, convert in LIBRARIES.items():

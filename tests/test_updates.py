@@ -190,6 +190,7 @@ def test_a_derivation_without_a_rule_has_no_training_step():
     assert "update" not in order.code and "update-" not in order.document.to_latex()
 
 
+@pytest.mark.slow
 def test_the_command_knows_the_rules(tmp_path):
     run = [sys.executable, "-m", "symbackprop", "derive", "2-2", "-o", str(tmp_path), "--update"]
     done = subprocess.run([*run, "momentum"], capture_output=True, text=True, check=False)
