@@ -42,3 +42,17 @@ def with_dask(arrays):
 
 
 LIBRARIES = {"numpy": with_numpy, "torch": with_torch, "jax": with_jax, "dask": with_dask}
+
+
+def functions_of(target):
+    """The library that open functions of a target, or of a library of the array API, are from."""
+    where = {"torch": "torch", "jax": "jax.numpy", "dask": "dask.array"}
+    return library(where.get(target.removeprefix("array-api on "), "numpy"))
+
+
+def keyword_options(module, source):
+    """Something for every keyword argument of a module: a number, or a function of a library."""
+    code = module.cost_and_gradients.__code__
+    words = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    values = {word: source.cos if word.endswith("_prime") else source.sin for word in words}
+    return {word: 0.3 if word.endswith("_") else value for word, value in values.items()}

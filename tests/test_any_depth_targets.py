@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from array_libraries import LIBRARIES, with_jax, with_torch
+from array_libraries import LIBRARIES, functions_of, keyword_options, with_jax, with_torch
 from generated_module import compiled
 from outside import library
 from test_any_depth import PENALTY, SPECS, spec
@@ -46,20 +46,6 @@ def arrays_of(module, sizes):
     return parameters, rng.standard_normal((4, sizes[0])), rng.dirichlet(np.ones(sizes[-1]), 4)
 
 
-def functions_of(name):
-    """Where open functions of a library come from."""
-    where = {"torch": "torch", "jax": "jax.numpy"}
-    return library(where.get(name.removeprefix("array-api on "), "numpy"))
-
-
-def options_of(module, source):
-    """Something for every keyword argument, functions from a library."""
-    code = module.cost_and_gradients.__code__
-    words = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    values = {word: source.cos if word.endswith("_prime") else source.sin for word in words}
-    return {word: 0.3 if word.endswith("_") else value for word, value in values.items()}
-
-
 @cache
 def derived(network):
     if network in EXAMPLES:
@@ -87,7 +73,7 @@ def close(found, wanted, digits=1e-12):
 def test_gradients_are_those_of_numpy_for_any_number_of_layers(network, target):
     language, convert = TARGETS[target]
     reference, module = module_of(network, "numpy"), module_of(network, language)
-    options, same = (options_of(reference, source) for source in (np, functions_of(target)))
+    options, same = (keyword_options(reference, source) for source in (np, functions_of(target)))
     for depth in (2, 4):
         arrays = arrays_of(reference, sizes_of(NETWORKS[network][0], depth))
         wanted = reference.cost_and_gradients(*arrays, **options)
@@ -104,7 +90,7 @@ def test_every_example(example, dtype, target):
     assert len(EXAMPLES) == 3
     language, convert = TARGETS[target]
     reference, module = module_of(example, "numpy"), module_of(example, language)
-    options, same = (options_of(reference, source) for source in (np, functions_of(target)))
+    options, same = (keyword_options(reference, source) for source in (np, functions_of(target)))
     narrow, wide = (in_dtype(arrays_of(reference, sizes_of(example, 5)), kind) for kind in (dtype, float))
     _, wanted = reference.cost_and_gradients(*wide, **options)
     _, gradients = module.cost_and_gradients(*convert(narrow), **same)
@@ -124,7 +110,7 @@ def test_torch_finds_nothing_wrong(network):
     torch = library("torch")
     module = module_of(network, "torch")
     parameters, x, y = with_torch(arrays_of(module, sizes_of(NETWORKS[network][0], 3)))
-    names, options = [*parameters], options_of(module, torch)
+    names, options = [*parameters], keyword_options(module, torch)
     values = [value.requires_grad_() for value in (x.detach(), *parameters.values())]
 
     def cost(x, *values):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from architectures import numbers, specs
-from array_libraries import LIBRARIES, with_jax, with_numpy, with_torch
+from array_libraries import LIBRARIES, functions_of, keyword_options, with_jax, with_numpy, with_torch
 from generated_module import compiled
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -150,23 +150,9 @@ def test_every_example(path, name, dtype):
     derivation = example(path)
     module = derivation.compile()
     sizes = {s for shape in module.PARAMETERS.values() for s in shape if isinstance(s, str)}
-    code = module.cost_and_gradients.__code__
-    words = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     if name == "numba" and dtype is np.float32 and path.stem != "two-two-two":
         pytest.skip("compiling takes its seconds for each dtype: random architectures have both")
     arrays = numbers(module, {size: 3 + n for n, size in enumerate(sorted(sizes))}, 4, dtype)
     made = module_of(path, TARGETS[name][0])
-    options, same = (given_options(words, source) for source in (np, functions_of(name)))
+    options, same = (keyword_options(module, source) for source in (np, functions_of(name)))
     check(derivation, made, name, arrays, dtype, options, same)
-
-
-def given_options(words, source):
-    """Something for every keyword argument: a number, or a function of a library."""
-    values = {word: source.cos if word.endswith("_prime") else source.sin for word in words}
-    return {word: 0.3 if word.endswith("_") else value for word, value in values.items()}
-
-
-def functions_of(name):
-    """The library that open functions of a target are from."""
-    where = {"torch": "torch", "jax": "jax.numpy", "dask": "dask.array"}
-    return library(where.get(name.removeprefix("array-api on "), "numpy"))

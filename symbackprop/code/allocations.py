@@ -72,17 +72,12 @@ class Allocations:
         """Where each gradient begins among all of them, and where it ends; large ones at even places."""
         found: dict[str, tuple[sp.Expr, sp.Expr]] = {}
         start = sp.S.Zero
-        for buffer in self.handed_out:
+        for buffer in self.code.handed_out:
             end = start + self.size(buffer.dims)
             found[buffer.names[0]] = start, end
             even = self.code.scalars is None and end.is_Integer
             start = sp.Integer(-(-int(end) // EVEN) * EVEN) if even else end
         return found
-
-    @cached_property
-    def handed_out(self) -> tuple[Buffer, ...]:
-        """The buffers of the gradients."""
-        return tuple(buffer for buffer in self.plan.buffers if buffer.names[0].startswith("grad_"))
 
     def size(self, dims: Dims) -> sp.Expr:
         """How many entries an array has, as far as that is known."""
@@ -92,7 +87,7 @@ class Allocations:
         """The gradients one behind the other."""
         total = [*self.layout.values()][-1][1]
         yield f"flat = _aligned(({_count(total)},), dtype)"
-        for buffer in self.handed_out:
+        for buffer in self.code.handed_out:
             start, _ = self.layout[buffer.names[0]]
             yield f"{self.targets(buffer)} = {self.piece('flat', buffer, start)}"
 

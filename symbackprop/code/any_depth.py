@@ -119,21 +119,21 @@ class _Loops:
 
     def gradients(self, statements: Sequence[Statement]) -> list[str]:
         """The gradients by name, in a loop and for the last layer."""
-        named = [Statement(_key(s.target), s.array, s.label) for s in statements]
+        named = [Statement(gradient_key(s.target), s.array, s.label) for s in statements]
         hidden = (n for n, s in zip(named, statements, strict=True) if self.is_general(s.target))
         output = (n for n, s in zip(named, statements, strict=True) if not self.is_general(s.target))
         return [*self.loop(f"range(1, {LAST})", self.plain(hidden)), *self.plain(output)]
 
     def loop(self, layers: str, lines: list[str]) -> list[str]:
         """Lines for every layer of a range, after the sizes of the layer that they use."""
-        sizes = [f"{name} = {code}" for name, code in _LAYER_SIZES.items() if _uses(lines, name)]
+        sizes = [f"{name} = {code}" for name, code in _LAYER_SIZES.items() if uses(lines, name)]
         return [f"for {LAYER} in {layers}:", *(f"    {line}" for line in (*sizes, *lines))]
 
     def is_general(self, target: str) -> bool:
         return target.endswith(f"[{LAYER}]")
 
 
-def _key(target: str) -> str:
+def gradient_key(target: str) -> str:
     """``W[l]`` as the key of a dictionary, the layer's number put in when it runs; ``x`` has no layer."""
     letter, _, layer = target.rstrip("]").partition("[")
     return f'gradients[f"{letter}{{{layer}}}"]' if layer else f'gradients["{letter}"]'
@@ -181,13 +181,14 @@ def _size_names(model: Model) -> dict[sp.Symbol, str]:
     return {size_symbol(size): name for size, name in names.items()} | {LAST: "L", LAYER: "l"} | numbers
 
 
-def _uses(lines: Iterable[str], name: str) -> bool:
+def uses(lines: Iterable[str], name: str) -> bool:
+    """Whether a name stands in some lines of code, comments apart."""
     return any(re.search(rf"(?<![\w.]){name}(?!\w)", line.partition("  # ")[0]) for line in lines)
 
 
 def _sizes_in(lines: Sequence[str]) -> list[str]:
     """The sizes that the lines use, as the mean over the outputs does."""
-    return [f"{name} = {code}" for name, code in _SIZES.items() if _uses(lines, name)]
+    return [f"{name} = {code}" for name, code in _SIZES.items() if uses(lines, name)]
 
 
 def _declared(model: Model) -> str:

@@ -13,8 +13,9 @@ from functools import cached_property
 
 import sympy as sp
 
+from symbackprop.algebra.equations import Equation
 from symbackprop.algebra.layers import LAST, LAYER
-from symbackprop.code.any_depth import any_depth_generator, any_depth_keys, stores
+from symbackprop.code.any_depth import any_depth_generator, any_depth_keys, gradient_key, stores, uses
 from symbackprop.code.codegen import WORD, Generator, Statement, function_names, labelled, option_names
 from symbackprop.code.lowering import Lowering
 from symbackprop.code.numba_code import Loop as CompiledLoop
@@ -139,20 +140,17 @@ class _Parts:
     @cached_property
     def forward(self) -> list[Named]:
         """The layers' quantities."""
-        statements = self.generator.forward
-        return [(e.quantity.name, s) for e, s in zip(self.generator.layers, statements, strict=True)]
+        return _named(self.generator.layers, self.generator.forward)
 
     @cached_property
     def costs(self) -> list[Named]:
         """From the cost of an example to the total."""
-        statements = self.generator.costs
-        return [(e.quantity.name, s) for e, s in zip(self.generator.totals, statements, strict=True)]
+        return _named(self.generator.totals, self.generator.costs)
 
     @cached_property
     def backward(self) -> list[Named]:
         """The deltas, and what they are worked out from."""
-        deltas = self.generator.batch.deltas
-        return [(e.quantity.name, s) for e, s in zip(deltas, self.generator.backward, strict=True)]
+        return _named(self.generator.batch.deltas, self.generator.backward)
 
     @cached_property
     def gradients(self) -> list[Named]:
@@ -176,7 +174,7 @@ class _Parts:
         self.kernels |= code.kernels
         self.turned = max(self.turned, code.turned)
         inputs = _inputs(lowering, goals)
-        options = [o for o in option_names(self.generator) if _reads((*body, *code.constants), o)]
+        options = [o for o in option_names(self.generator) if uses((*body, *code.constants), o)]
         lines = [*self.allocations(code, body, inputs), *body]
         returned = ", ".join(goal.name for goal in goals if goal.gradient)
         found = _Part(
@@ -209,7 +207,7 @@ class _Parts:
     def kept(self, statement: Statement) -> str:
         """Where the caller keeps an output."""
         is_gradient = any(statement is s for _, s in self.gradients)
-        return _key(statement.target) if is_gradient else statement.target
+        return gradient_key(statement.target) if is_gradient else statement.target
 
     def is_read(self, statement: Statement, beside: Sequence[Named]) -> bool:
         """Whether another part reads a quantity, or the same part for the next layer."""
@@ -231,7 +229,7 @@ class _Parts:
         zero = [f"c0 = {first}.dtype.type(0.0)"] if any("= c0" in line for line in body) else []
         text = [*body, *(shape for _, shape in views), *constants]
         for size, name in self.names.sizes.items():
-            if _reads(text, name) and not name.isdigit():
+            if uses(text, name) and not name.isdigit():
                 yield f"{name} = {self.where(size, inputs)}"
         yield from (*zero, *constants)
         for names, shape in views:
@@ -283,11 +281,11 @@ class _Parts:
 
     def setup(self, lines: Sequence[str]) -> list[str]:
         """Arrays in one piece each, as the compiled functions want them, and open functions compiled."""
-        arrays = ["W", "b"] if any(_reads([line], "b") for line in lines) else ["W"]
+        arrays = ["W", "b"] if any(uses([line], "b") for line in lines) else ["W"]
         found = [f"{n} = {{l: np.ascontiguousarray(value) for l, value in {n}.items()}}" for n in arrays]
         found.append("a[0] = np.ascontiguousarray(x)")
-        found += ["y = np.ascontiguousarray(y)"] if _reads(lines, "y") else []
-        functions = [name for name in function_names(self.generator) if _reads(lines, name)]
+        found += ["y = np.ascontiguousarray(y)"] if uses(lines, "y") else []
+        functions = [name for name in function_names(self.generator) if uses(lines, name)]
         return [*found, *(f'{name} = _compiled("{name}", {name})' for name in functions)]
 
     def keys(self) -> dict[str, object]:
@@ -303,19 +301,14 @@ class _Parts:
         }
 
 
+def _named(equations: Iterable[Equation], statements: Iterable[Statement]) -> list[Named]:
+    """Statements under the names of the quantities that their equations define."""
+    pairs = zip(equations, statements, strict=True)
+    return [(equation.quantity.name, statement) for equation, statement in pairs]
+
+
 def _inputs(lowering: Lowering, goals: Sequence[Goal]) -> dict[str, Sequence[sp.Expr]]:
     """The arrays that goals are worked out from, each with its sizes."""
     used = lowering.graph.below([goal.node for goal in goals])
     given = {node: q for q, node in lowering.values.items() if lowering.graph[node].operation == "given"}
     return {given[node]: lowering.graph.dims(node) for node in used if node in given}
-
-
-def _key(target: str) -> str:
-    """``W[l]`` as a gradient in its dictionary."""
-    letter, _, layer = target.rstrip("]").partition("[")
-    return f'gradients[f"{letter}{{{layer}}}"]' if layer else f'gradients["{letter}"]'
-
-
-def _reads(lines: Iterable[str], name: str) -> bool:
-    """Whether a name stands in some lines of code."""
-    return any(re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", line.partition("  # ")[0]) for line in lines)

@@ -265,9 +265,14 @@ class FastCode:
         return self.ones.setdefault(text, f"ones_{len(self.ones) + 1}" if self.ones else "ones")
 
     @cached_property
+    def handed_out(self) -> tuple[Buffer, ...]:
+        """The buffers of the gradients."""
+        return tuple(buffer for buffer in self.plan.buffers if buffer.names[0].startswith("grad_"))
+
+    @cached_property
     def used(self) -> frozenset[str]:
         """Every name that an instruction writes or reads, and the gradients'."""
-        handed_out = (buffer.names[0] for buffer in self.plan.buffers if buffer.names[0].startswith("grad_"))
+        handed_out = (buffer.names[0] for buffer in self.handed_out)
         targets = (step.target for step in self.plan.instructions)
         return frozenset({*self.plan.names.values(), *targets, *handed_out})
 
